@@ -1,0 +1,22 @@
+##@ Develop
+
+.PHONY: fmt
+fmt: ## Format the Go sources.
+	$(LINT_TOOL) golangci-lint fmt
+
+.PHONY: lint
+lint: ## Run the linters of .golangci.yml.
+	$(LINT_TOOL) golangci-lint run
+
+.PHONY: tidy
+tidy: ## Tidy every go.mod.
+	$(GO) mod tidy
+	cd hack/tools && $(GO) mod tidy
+	cd hack/tools/lint && $(GO) mod tidy
+
+# What generators write. `verify` fails when writing it again changes it.
+GENERATED := api config go.mod go.sum
+
+.PHONY: verify
+verify: ## Everything CI checks besides the tests: generated files, formatting, modules, docs, linters.
+	@hack/verify.sh $(GENERATED)
