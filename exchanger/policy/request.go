@@ -1,0 +1,185 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"crypto/sha256"
+	"time"
+)
+
+// SelfIssuer is what [Token.Issuer] says of a token that this service issued.
+const SelfIssuer = "self"
+
+// Token is a presented token after its signature was verified and its claims
+// were mapped: facts, nothing that is merely asserted. It is immutable.
+type Token struct {
+	// Issuer is the TrustedIssuer's name, or "self" for a token of ours.
+	Issuer string
+	// Origin is the TrustedIssuer that the first token of the chain came from.
+	Origin string
+	// RawIssuer and RawSubject are the token's own iss and sub.
+	RawIssuer  string
+	RawSubject string
+	// Subject is the mapped, prefixed subject.
+	Subject string
+	// Username is empty when it is not known.
+	Username string
+	// Groups is nil when they are not known, empty when there are none.
+	Groups []string
+	// Scopes are in the order of the token, without duplicates.
+	Scopes    []string
+	Audiences []string
+	// ClientID is azp or client_id: whom the token was issued to.
+	ClientID string
+	Class    Class
+	TokenID  string
+	// Extra values are strings or []string; what is absent is not in the map.
+	Extra map[string]any
+	// Claims are the raw claims.
+	Claims map[string]any
+
+	IssuedAt  time.Time
+	NotBefore time.Time
+	ExpiresAt time.Time
+
+	// Digest is the SHA-256 of the token as it was presented.
+	Digest [sha256.Size]byte
+
+	// Act, MayAct and Impersonator are the token's claims of that name, nil when
+	// absent; Confirmed says that it carries cnf.
+	Act          map[string]any
+	MayAct       map[string]any
+	Impersonator map[string]any
+	Confirmed    bool
+
+	// ACR, AMR and AuthTime travel only where the issuer maps them.
+	ACR      string
+	AMR      []string
+	AuthTime int64
+
+	// Transaction is the txn claim of one of our own tokens.
+	Transaction string
+	// Lineage are the token IDs of ours that this token was derived from, oldest
+	// first.
+	Lineage []string
+}
+
+// ClientAuth is what client authentication found out.
+type ClientAuth struct {
+	// ID is the client's ID in the snapshot.
+	ID string
+	// Method is the client authentication method, as metadata names it.
+	Method string
+	// CredentialDigest is the SHA-256 of the assertion, zero for a secret.
+	CredentialDigest [sha256.Size]byte
+	// Issuer and Subject are the raw iss and sub of a foreign credential (a
+	// service-account token), empty otherwise.
+	Issuer  string
+	Subject string
+}
+
+// PresentedAs is the family of token type URNs that a request may declare.
+type PresentedAs string
+
+// What a subject token can be presented as.
+const (
+	AsAccessToken PresentedAs = "access_token"
+	AsIDToken     PresentedAs = "id_token"
+	AsJWT         PresentedAs = "jwt"
+)
+
+// Request is everything that [Snapshot.Decide] looks at.
+type Request struct {
+	// Now is the time of the request, in UTC.
+	Now          time.Time
+	TokenService string
+	Client       ClientAuth
+	Subject      *Token
+	SubjectAs    PresentedAs
+	// HasActorToken says that an actor token was sent.
+	HasActorToken bool
+	// HasProof says that a proof of possession was sent.
+	HasProof bool
+	// Audiences and Resources are as they were asked, in that order.
+	Audiences []string
+	Resources []string
+	// Scopes are as asked, without duplicates; ScopesGiven tells none from absent.
+	Scopes      []string
+	ScopesGiven bool
+	// TokenType is what is asked for.
+	TokenType TokenType
+	// Reason is the form parameter of that name.
+	Reason string
+}
+
+// Facts are what an expression can see. A nil member is absent: reading it is an
+// error, and an error never counts as true.
+type Facts struct {
+	Claims    map[string]any
+	Header    map[string]any
+	Subject   *Token
+	Actor     *Token
+	Client    *Party
+	Target    *Party
+	Request   *RequestFacts
+	Parameter string
+}
+
+// Party is a client or a target as expressions see it. Labels are what its owner
+// says of it.
+type Party struct {
+	ID        string
+	Namespace string
+	Name      string
+	Labels    map[string]string
+}
+
+// RequestFacts are what expressions see of the request.
+type RequestFacts struct {
+	Audiences          []string
+	Resources          []string
+	Scopes             []string
+	RequestedTokenType string
+	Reason             string
+	Time               time.Time
+}
+
+// Environment names the variables that an expression may use.
+type Environment uint8
+
+// The environments.
+const (
+	// EnvClaims: claims, header. Issuer rules, classification, mappings.
+	EnvClaims Environment = iota
+	// EnvUser: subject. userValidationRules.
+	EnvUser
+	// EnvPolicy: request, client, subject, actor, target. Policy rules and claims.
+	EnvPolicy
+	// EnvScope: parameter, subject, client, and the rest of EnvPolicy.
+	EnvScope
+)
+
+// ResultType is what an expression must give.
+type ResultType uint8
+
+// The result types.
+const (
+	// WantBool must be a boolean, by type check.
+	WantBool ResultType = iota
+	// WantAny may be anything that JSON can say.
+	WantAny
+)
+
+// Program is a compiled expression. It is safe for concurrent use.
+type Program interface {
+	// Eval gives a Go value as JSON decoding would: bool, string, int64, float64,
+	// nil, []any, map[string]any. An error is deterministic: the expression read
+	// what is absent, divided by zero, or cost too much.
+	Eval(facts *Facts) (any, error)
+}
+
+// Compiler compiles and type-checks expressions; package expr provides one.
+type Compiler interface {
+	Compile(env Environment, want ResultType, expression string) (Program, error)
+}
