@@ -52,7 +52,7 @@ type decoder struct {
 	why  string
 }
 
-func decodeObject(s string, depth int) (map[string]any, string) {
+func decodeObject(s string, depth int) (m map[string]any, why string) {
 	if !utf8.ValidString(s) {
 		return nil, whyUTF8
 	}
