@@ -1,0 +1,272 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+// PEM is one or more certificates in PEM form. An empty string means absent.
+//
+// +kubebuilder:validation:MaxLength=65536
+type PEM string
+
+// URL is an absolute URL. An empty string means absent.
+//
+// +kubebuilder:validation:MaxLength=1024
+type URL string
+
+// JSONWebKeySet is a set of public keys (RFC 7517), written in the object itself.
+type JSONWebKeySet struct {
+	// keys are the public keys.
+	//
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=50
+	Keys []JSONWebKey `json:"keys"`
+}
+
+// JSONWebKey is one public key (RFC 7517). The members of private and
+// symmetric keys are declared only so that they can be refused: a schema that
+// did not know them would prune them, and a private key that had been
+// published to everyone who may read this object would go unnoticed.
+type JSONWebKey struct {
+	// kty is the family of the key: RSA, EC or OKP.
+	//
+	// +required
+	// +kubebuilder:validation:Enum=RSA;EC;OKP
+	KeyType string `json:"kty"`
+
+	// use is what the key is for.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Use string `json:"use,omitempty"`
+
+	// key_ops is what the key may do.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MaxLength=32
+	KeyOperations []string `json:"key_ops,omitempty"`
+
+	// alg is the algorithm that the key is for.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Algorithm string `json:"alg,omitempty"`
+
+	// kid is the ID of the key.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	KeyID string `json:"kid,omitempty"`
+
+	// crv is the curve of an EC or OKP key.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Curve string `json:"crv,omitempty"`
+
+	// x is the x coordinate of an EC key, or the public key of an OKP key.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	X string `json:"x,omitempty"`
+
+	// y is the y coordinate of an EC key.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Y string `json:"y,omitempty"`
+
+	// n is the modulus of an RSA key.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=2732
+	N string `json:"n,omitempty"`
+
+	// e is the public exponent of an RSA key.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	E string `json:"e,omitempty"`
+
+	// x5u is accepted because key sets carry it, and ignored: nothing is fetched from it.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	X5U string `json:"x5u,omitempty"`
+
+	// x5c is a certificate chain. For a SPIFFE bundle it is the X.509
+	// authority; elsewhere it is ignored.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MaxLength=16384
+	X5C []string `json:"x5c,omitempty"`
+
+	// x5t is accepted because key sets carry it, and ignored.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	X5T string `json:"x5t,omitempty"`
+
+	// x5t#S256 is accepted because key sets carry it, and ignored.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	X5TS256 string `json:"x5t#S256,omitempty"`
+
+	// ext is accepted because browsers write it, and ignored.
+	//
+	// +optional
+	Extractable *bool `json:"ext,omitempty"`
+
+	// d is the private half of a key, and refused.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	D *string `json:"d,omitempty"`
+
+	// p is part of a private key, and refused.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	P *string `json:"p,omitempty"`
+
+	// q is part of a private key, and refused.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Q *string `json:"q,omitempty"`
+
+	// dp is part of a private key, and refused.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	DP *string `json:"dp,omitempty"`
+
+	// dq is part of a private key, and refused.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	DQ *string `json:"dq,omitempty"`
+
+	// qi is part of a private key, and refused.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	QI *string `json:"qi,omitempty"`
+
+	// oth is part of a private key, and refused.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	OTH []JSON `json:"oth,omitempty"`
+
+	// k is a symmetric key, and refused.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	K *string `json:"k,omitempty"`
+}
+
+// ClientAuth is how this installation authenticates itself to another server:
+// exactly one of secretRef, privateKeyJWT and mutualTLS.
+type ClientAuth struct {
+	// clientID is the client ID by which the other server knows this installation.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	ClientID string `json:"clientID"`
+
+	// secretRef names the client secret.
+	//
+	// +optional
+	SecretRef *KeyReference `json:"secretRef,omitempty"`
+
+	// method says where the client secret is sent: Basic, in the Authorization
+	// header, which is meant when it is absent, or Post, in the form.
+	//
+	// +optional
+	Method ClientSecretMethod `json:"method,omitempty"`
+
+	// privateKeyJWT authenticates with a signed assertion (RFC 7523).
+	//
+	// +optional
+	PrivateKeyJWT *PrivateKeyJWTAuth `json:"privateKeyJWT,omitempty"`
+
+	// mutualTLS authenticates with a client certificate (RFC 8705).
+	//
+	// +optional
+	MutualTLS *MutualTLSAuth `json:"mutualTLS,omitempty"`
+}
+
+// ClientSecretMethod is where a client secret is sent.
+//
+// +kubebuilder:validation:Enum=Basic;Post
+type ClientSecretMethod string
+
+// The places where a client secret is sent.
+const (
+	// ClientSecretBasic sends it in the Authorization header.
+	ClientSecretBasic ClientSecretMethod = "Basic"
+	// ClientSecretPost sends it in the form.
+	ClientSecretPost ClientSecretMethod = "Post"
+)
+
+// PrivateKeyJWTAuth is the key of our own assertions at another server. Empty,
+// it is the signing key of the TokenService.
+type PrivateKeyJWTAuth struct {
+	// secretRef names a private key of its own for this server.
+	//
+	// +optional
+	SecretRef *KeyReference `json:"secretRef,omitempty"`
+}
+
+// MutualTLSAuth is the client certificate that is shown to another server.
+type MutualTLSAuth struct {
+	// secretRef names a Secret of type kubernetes.io/tls; its key is the one
+	// under which the certificate stands.
+	//
+	// +required
+	SecretRef KeyReference `json:"secretRef"`
+}
+
+// Webhook is an HTTPS endpoint of the platform's that answers a review.
+type Webhook struct {
+	// url is where the review is sent, by HTTPS POST.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	URL URL `json:"url"`
+
+	// caBundle is what its certificate is verified with, instead of the
+	// system's authorities.
+	//
+	// +optional
+	CABundle PEM `json:"caBundle,omitempty"`
+
+	// timeout is how long an answer may take, at most 5s. No answer in time is
+	// an outage, never an approval.
+	//
+	// +optional
+	// +kubebuilder:default="2s"
+	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// Network says which private addresses may be dialled.
+type Network struct {
+	// allowedCIDRs are the private or loopback ranges that may be dialled for
+	// this object. Link-local addresses never are. Empty: public addresses only.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=43
+	AllowedCIDRs []string `json:"allowedCIDRs,omitempty"`
+}

@@ -1,0 +1,492 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// TokenService is an issuer that this installation is: its URL, its keys, and
+// the bounds that no policy can exceed.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=xts,categories=exchequer
+type TokenService struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard object metadata.
+	//
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what the token service shall be.
+	//
+	// +required
+	Spec TokenServiceSpec `json:"spec"`
+
+	// status is what was made of it.
+	//
+	// +optional
+	Status TokenServiceStatus `json:"status,omitempty"`
+}
+
+// TokenServiceSpec is what a token service shall be.
+type TokenServiceSpec struct {
+	// suspend, when true, makes the object count as absent, at once.
+	//
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+
+	// issuer is the exact iss of the tokens, and the base of the endpoints. It
+	// is an https URL, or an http one on a loopback host, which is served by
+	// the serve command only. It cannot be changed.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	Issuer URL `json:"issuer"`
+
+	// hosts are further names by which clients reach this token service, for
+	// instance that of its Kubernetes Service, each with its port where that
+	// is not 443.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=261
+	Hosts []string `json:"hosts,omitempty"`
+
+	// signing is how tokens are signed.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	Signing Signing `json:"signing,omitempty"`
+
+	// lifetimes bound how long tokens live.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	Lifetimes Lifetimes `json:"lifetimes,omitempty"`
+
+	// limits are caps that policies may only narrow.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	Limits Limits `json:"limits,omitempty"`
+
+	// clientAssertionAudiences are what a client's assertion may name as aud,
+	// besides the issuer. They must not be subject audiences of a TrustedIssuer
+	// that authenticates clients.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=512
+	ClientAssertionAudiences []string `json:"clientAssertionAudiences,omitempty"`
+
+	// clientCertificateAuthorities are the authorities of the certificates with
+	// which clients authenticate.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	ClientCertificateAuthorities []PEM `json:"clientCertificateAuthorities,omitempty"`
+
+	// allowedNamespaces are the namespaces whose objects may belong to this
+	// token service. Absent, it is the operator's namespace only.
+	//
+	// +optional
+	AllowedNamespaces *NamespaceSet `json:"allowedNamespaces,omitempty"`
+
+	// names delegate names to namespaces. A namespace needs no delegation for
+	// what starts with its own name and a slash.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	Names []NameDelegation `json:"names,omitempty"`
+
+	// revokeIssuedBefore revokes every token that this token service issued
+	// before this time.
+	//
+	// +optional
+	RevokeIssuedBefore Time `json:"revokeIssuedBefore,omitempty"`
+}
+
+// SigningAlgorithm is an algorithm with which tokens are signed.
+//
+// +kubebuilder:validation:Enum=ES256;ES384;EdDSA;RS256;PS256
+type SigningAlgorithm string
+
+// KeySource is where the signing keys come from.
+//
+// +kubebuilder:validation:Enum=Managed;SecretRef;External
+type KeySource string
+
+// The sources of signing keys.
+const (
+	// KeySourceManaged has the controller make and rotate the keys.
+	KeySourceManaged KeySource = "Managed"
+	// KeySourceSecretRef takes the key from a Secret.
+	KeySourceSecretRef KeySource = "SecretRef"
+	// KeySourceExternal asks a signer that keeps the key.
+	KeySourceExternal KeySource = "External"
+)
+
+// KeyRetention is what happens to the keys when the TokenService is deleted.
+//
+// +kubebuilder:validation:Enum=Retain;Delete
+type KeyRetention string
+
+// What happens to signing keys at deletion.
+const (
+	// KeyRetentionRetain keeps them.
+	KeyRetentionRetain KeyRetention = "Retain"
+	// KeyRetentionDelete deletes them.
+	KeyRetentionDelete KeyRetention = "Delete"
+)
+
+// Signing is how tokens are signed.
+type Signing struct {
+	// algorithm is the signature algorithm.
+	//
+	// +optional
+	// +kubebuilder:default=ES256
+	Algorithm SigningAlgorithm `json:"algorithm,omitempty"`
+
+	// source is where the keys come from: Managed (made and rotated here),
+	// SecretRef, or External (a signer that keeps them).
+	//
+	// +optional
+	// +kubebuilder:default=Managed
+	Source KeySource `json:"source,omitempty"`
+
+	// secretRef names the private key, in PEM or JWK form, when the source is SecretRef.
+	//
+	// +optional
+	SecretRef *KeyReference `json:"secretRef,omitempty"`
+
+	// external is the signer when the source is External.
+	//
+	// +optional
+	External *ExternalSigner `json:"external,omitempty"`
+
+	// rotation is how often keys change.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	Rotation KeyRotation `json:"rotation,omitempty"`
+
+	// rotateAfter asks for a new key once this time has come.
+	//
+	// +optional
+	RotateAfter Time `json:"rotateAfter,omitempty"`
+
+	// revokedKeyIDs are keys that are never trusted again, whatever they signed.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	RevokedKeyIDs []string `json:"revokedKeyIDs,omitempty"`
+
+	// keyRetention is what happens to the keys when this object is deleted.
+	//
+	// +optional
+	// +kubebuilder:default=Retain
+	KeyRetention KeyRetention `json:"keyRetention,omitempty"`
+}
+
+// ExternalSigner is a signer that keeps the keys and is asked by gRPC.
+type ExternalSigner struct {
+	// address is where the signer listens: unix:///path, or host:port, which
+	// needs caBundle and clientCertificateRef.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Address string `json:"address"`
+
+	// caBundle verifies the signer's certificate.
+	//
+	// +optional
+	CABundle PEM `json:"caBundle,omitempty"`
+
+	// clientCertificateRef names the Secret with the certificate that is shown
+	// to the signer; its key is the one under which the certificate stands.
+	//
+	// +optional
+	ClientCertificateRef *KeyReference `json:"clientCertificateRef,omitempty"`
+}
+
+// KeyRotation is how often keys change.
+type KeyRotation struct {
+	// period is how long a key signs.
+	//
+	// +optional
+	// +kubebuilder:default="720h"
+	Period Duration `json:"period,omitempty"`
+
+	// prePublish is how long a key is published before it signs. It must cover
+	// the time for which verifiers cache the key set.
+	//
+	// +optional
+	// +kubebuilder:default="1h"
+	PrePublish Duration `json:"prePublish,omitempty"`
+}
+
+// Lifetimes bound how long tokens live, by type.
+type Lifetimes struct {
+	// accessToken bounds access tokens.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	AccessToken TokenLifetime `json:"accessToken,omitempty"`
+
+	// idToken bounds ID tokens.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	IDToken TokenLifetime `json:"idToken,omitempty"`
+
+	// saml2 bounds SAML assertions.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	SAML2 TokenLifetime `json:"saml2,omitempty"`
+
+	// refreshToken bounds refresh tokens.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	RefreshToken RefreshLifetime `json:"refreshToken,omitempty"`
+}
+
+// TokenLifetime bounds how long tokens of one type live.
+type TokenLifetime struct {
+	// default is how long they live when neither policy nor target says so.
+	//
+	// +optional
+	// +kubebuilder:default="5m"
+	Default Duration `json:"default,omitempty"`
+
+	// max is the longest that a policy or target may say.
+	//
+	// +optional
+	// +kubebuilder:default="1h"
+	Max Duration `json:"max,omitempty"`
+}
+
+// RefreshLifetime bounds how long refresh tokens live.
+type RefreshLifetime struct {
+	// idle is how long an unused refresh token lives.
+	//
+	// +optional
+	// +kubebuilder:default="24h"
+	Idle Duration `json:"idle,omitempty"`
+
+	// max is how long a family of refresh tokens lives.
+	//
+	// +optional
+	// +kubebuilder:default="720h"
+	Max Duration `json:"max,omitempty"`
+
+	// offlineMax is how long a family of offline refresh tokens lives.
+	//
+	// +optional
+	// +kubebuilder:default="2160h"
+	OfflineMax Duration `json:"offlineMax,omitempty"`
+}
+
+// Limits are caps that policies may only narrow.
+type Limits struct {
+	// delegationDepth is the most actors that a token may name.
+	//
+	// +optional
+	// +kubebuilder:default=4
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=8
+	DelegationDepth *int32 `json:"delegationDepth,omitempty"`
+
+	// tokenBytes is the most bytes of a token that is minted.
+	//
+	// +optional
+	// +kubebuilder:default=8192
+	// +kubebuilder:validation:Minimum=1024
+	// +kubebuilder:validation:Maximum=65536
+	TokenBytes int32 `json:"tokenBytes,omitempty"`
+
+	// requestsPerSecond limits how fast each replica answers.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	RequestsPerSecond RequestRate `json:"requestsPerSecond,omitempty"`
+}
+
+// RequestRate is how many requests each replica answers in a second. Failed
+// authentication is limited whatever it says.
+type RequestRate struct {
+	// perClient is the rate for one client; 0 is no limit.
+	//
+	// +optional
+	// +kubebuilder:default=0
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100000
+	PerClient int32 `json:"perClient,omitempty"`
+
+	// burst is how many requests a client may make at once; 0 is as many as
+	// perClient.
+	//
+	// +optional
+	// +kubebuilder:default=0
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100000
+	Burst int32 `json:"burst,omitempty"`
+}
+
+// NameDelegation gives names to namespaces. A trailing * makes a prefix, which
+// must end in / : or . before it.
+type NameDelegation struct {
+	// namespaces are the namespaces that may use the names.
+	//
+	// +required
+	Namespaces NamespaceSet `json:"namespaces"`
+
+	// audiences are audiences, and SAML entity IDs.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	Audiences []NamePattern `json:"audiences,omitempty"`
+
+	// resources are resource URIs (RFC 8707).
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	Resources []NamePattern `json:"resources,omitempty"`
+
+	// scopes are scopes that can be asked for without an audience.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	Scopes []NamePattern `json:"scopes,omitempty"`
+
+	// identities are the names in credentials: SPIFFE IDs, and the names of
+	// certificates as dns:, uri: and dn:. Thumbprints need no delegation.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	Identities []NamePattern `json:"identities,omitempty"`
+}
+
+// NamePattern is a name, or a prefix of names when it ends in *.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=512
+type NamePattern string
+
+// TokenServiceStatus is what was made of a TokenService.
+type TokenServiceStatus struct {
+	ObjectStatus `json:",inline"`
+
+	// keys are the signing keys that verifiers may meet.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=kid
+	// +kubebuilder:validation:MaxItems=64
+	Keys []SigningKeyStatus `json:"keys,omitempty"`
+
+	// replicas counts the replicas of the exchanger.
+	//
+	// +optional
+	Replicas *ReplicaStatus `json:"replicas,omitempty"`
+
+	// samlCertificate is the certificate with which SAML assertions are signed.
+	//
+	// +optional
+	SAMLCertificate PEM `json:"samlCertificate,omitempty"`
+}
+
+// SigningKeyState is where a signing key stands in its life.
+//
+// +kubebuilder:validation:Enum=Prepared;Active;Retired
+type SigningKeyState string
+
+// The states of a signing key.
+const (
+	// SigningKeyPrepared is published and does not sign yet.
+	SigningKeyPrepared SigningKeyState = "Prepared"
+	// SigningKeyActive signs.
+	SigningKeyActive SigningKeyState = "Active"
+	// SigningKeyRetired is published and signs no more.
+	SigningKeyRetired SigningKeyState = "Retired"
+)
+
+// SigningKeyStatus is one signing key.
+type SigningKeyStatus struct {
+	// kid is the ID of the key.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	KeyID string `json:"kid"`
+
+	// algorithm is the algorithm of the key.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Algorithm string `json:"algorithm,omitempty"`
+
+	// state is where the key stands in its life.
+	//
+	// +optional
+	State SigningKeyState `json:"state,omitempty"`
+
+	// activatedAt is when the key began, or will begin, to sign.
+	//
+	// +optional
+	ActivatedAt Time `json:"activatedAt,omitempty"`
+
+	// retiresAt is when the key stops to sign.
+	//
+	// +optional
+	RetiresAt Time `json:"retiresAt,omitempty"`
+}
+
+// ReplicaStatus counts the replicas of the exchanger.
+type ReplicaStatus struct {
+	// serving is how many replicas serve.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Serving int32 `json:"serving"`
+
+	// current is how many of them serve the newest revision.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Current int32 `json:"current"`
+
+	// revision is the newest revision.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Revision int64 `json:"revision"`
+}
+
+// TokenServiceList is a list of TokenServices.
+//
+// +kubebuilder:object:root=true
+type TokenServiceList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	// Items are the TokenServices.
+	Items []TokenService `json:"items"`
+}

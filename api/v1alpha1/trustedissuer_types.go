@@ -1,0 +1,399 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// TrustedIssuer says whose tokens are accepted, and what their claims mean.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=xti,categories=exchequer
+type TrustedIssuer struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard object metadata. The names system, self and
+	// userinfo are reserved.
+	//
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is whom to trust, and how.
+	//
+	// +required
+	Spec TrustedIssuerSpec `json:"spec"`
+
+	// status is what was made of it.
+	//
+	// +optional
+	Status TrustedIssuerStatus `json:"status,omitempty"`
+}
+
+// IssuerUse is what the tokens of an issuer are good for.
+//
+// +kubebuilder:validation:Enum=Subject;Actor;Client
+type IssuerUse string
+
+// What the tokens of an issuer are good for.
+const (
+	// IssuerUseSubject lets them be subject tokens.
+	IssuerUseSubject IssuerUse = "Subject"
+	// IssuerUseActor lets them be actor tokens.
+	IssuerUseActor IssuerUse = "Actor"
+	// IssuerUseClient lets them authenticate clients.
+	IssuerUseClient IssuerUse = "Client"
+)
+
+// TrustedIssuerSpec is whom to trust, and how: exactly one of jwt, kubernetes,
+// spiffe, saml, introspection, userInfo, refreshToken and webhook, which cannot
+// be exchanged for another.
+type TrustedIssuerSpec struct {
+	// suspend, when true, makes the object count as absent, at once.
+	//
+	// +optional
+	Suspend bool `json:"suspend,omitempty"`
+
+	// tokenServiceRef names the TokenService that this object belongs to. It
+	// cannot be changed.
+	//
+	// +optional
+	// +kubebuilder:default={name: default}
+	TokenServiceRef *TokenServiceReference `json:"tokenServiceRef,omitempty"`
+
+	// use is what the issuer's tokens are good for.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:default={Subject,Actor}
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=3
+	Use []IssuerUse `json:"use,omitempty"`
+
+	// allowedNamespaces are the namespaces whose policies may name this issuer.
+	// Absent, they are those of the TokenService.
+	//
+	// +optional
+	AllowedNamespaces *NamespaceSet `json:"allowedNamespaces,omitempty"`
+
+	// jwt trusts an issuer of JSON Web Tokens.
+	//
+	// +optional
+	JWT *JWTIssuer `json:"jwt,omitempty"`
+
+	// kubernetes trusts the service-account tokens of a cluster.
+	//
+	// +optional
+	Kubernetes *KubernetesIssuer `json:"kubernetes,omitempty"`
+
+	// spiffe trusts the SVIDs of a trust domain.
+	//
+	// +optional
+	SPIFFE *SPIFFEIssuer `json:"spiffe,omitempty"`
+
+	// saml trusts the assertions of a SAML 2.0 identity provider.
+	//
+	// +optional
+	SAML *SAMLIssuer `json:"saml,omitempty"`
+
+	// introspection asks the issuer what an opaque token is (RFC 7662).
+	//
+	// +optional
+	Introspection *IntrospectionIssuer `json:"introspection,omitempty"`
+
+	// userInfo asks an OpenID provider's userinfo endpoint who the subject is.
+	//
+	// +optional
+	UserInfo *UserInfoIssuer `json:"userInfo,omitempty"`
+
+	// refreshToken redeems a legacy provider's refresh token there.
+	//
+	// +optional
+	RefreshToken *RefreshTokenIssuer `json:"refreshToken,omitempty"`
+
+	// webhook asks a webhook of the platform's what a token is.
+	//
+	// +optional
+	Webhook *WebhookIssuer `json:"webhook,omitempty"`
+
+	// network says which private addresses may be dialled for this issuer.
+	//
+	// +optional
+	Network *Network `json:"network,omitempty"`
+
+	// clients are this issuer's client IDs that stand for our clients.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=id
+	// +kubebuilder:validation:MaxItems=256
+	Clients []IssuerClient `json:"clients,omitempty"`
+
+	// identityPrefix is put before the subject and the groups. Absent, it is
+	// the object's name and a colon. None may be a prefix of another; one
+	// issuer at most may have the empty prefix.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	IdentityPrefix *string `json:"identityPrefix,omitempty"`
+
+	// maxTokenAge is how long after its iat a token is accepted, however long
+	// it says that it lives.
+	//
+	// +optional
+	// +kubebuilder:default="24h"
+	MaxTokenAge Duration `json:"maxTokenAge,omitempty"`
+
+	// clockSkew is by how much the issuer's clock may differ from ours, at most 60s.
+	//
+	// +optional
+	// +kubebuilder:default="30s"
+	ClockSkew Duration `json:"clockSkew,omitempty"`
+
+	// claimValidationRules must hold for the claims of every token.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	ClaimValidationRules []ClaimValidationRule `json:"claimValidationRules,omitempty"`
+
+	// claimMappings say what the claims mean.
+	//
+	// +optional
+	// +kubebuilder:default={}
+	ClaimMappings ClaimMappings `json:"claimMappings,omitempty"`
+
+	// directory asks a webhook about the subject: account links, groups.
+	//
+	// +optional
+	Directory *Directory `json:"directory,omitempty"`
+
+	// userValidationRules must hold for every subject, after mapping.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	UserValidationRules []Rule `json:"userValidationRules,omitempty"`
+
+	// revokeIssuedBefore refuses every token of this issuer that was issued
+	// before this time.
+	//
+	// +optional
+	RevokeIssuedBefore Time `json:"revokeIssuedBefore,omitempty"`
+}
+
+// IssuerClient ties a client ID of a foreign issuer to a client of ours.
+type IssuerClient struct {
+	// id is the client ID at the foreign issuer.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	ID string `json:"id"`
+
+	// client is the ExchangeClient that it stands for.
+	//
+	// +required
+	Client NamespacedReference `json:"client"`
+}
+
+// ClaimValidationRule is a rule over the claims of a token: either an
+// expression with its message, or a claim with its required value.
+type ClaimValidationRule struct {
+	// expression is a CEL expression over claims that must give true.
+	//
+	// +optional
+	Expression Expression `json:"expression,omitempty"`
+
+	// message is what the audit record and explain say when the rule does not hold.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+
+	// claim is the name of a claim that must be there as a string.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Claim string `json:"claim,omitempty"`
+
+	// requiredValue is the value that the claim must have.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	RequiredValue string `json:"requiredValue,omitempty"`
+}
+
+// ClaimMappings say what the claims of a token mean.
+type ClaimMappings struct {
+	// subject is who the token is about.
+	//
+	// +optional
+	// +kubebuilder:default={claim: sub}
+	Subject ClaimOrExpression `json:"subject,omitempty"`
+
+	// username is what people call the subject. Absent, there is none.
+	//
+	// +optional
+	Username *ClaimOrExpression `json:"username,omitempty"`
+
+	// groups are the subject's groups: a string or a list of strings. Absent,
+	// there are none.
+	//
+	// +optional
+	Groups *ClaimOrExpression `json:"groups,omitempty"`
+
+	// scopes are the scopes that the token carries. Absent, it carries none.
+	//
+	// +optional
+	Scopes *ScopeMapping `json:"scopes,omitempty"`
+
+	// extra are further values that policies may ask about.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=key
+	// +kubebuilder:validation:MaxItems=32
+	Extra []ExtraMapping `json:"extra,omitempty"`
+
+	// authentication says how and when the subject logged in. What is not
+	// mapped is not carried on.
+	//
+	// +optional
+	Authentication *AuthenticationMapping `json:"authentication,omitempty"`
+}
+
+// ScopeMapping says which scopes a token carries.
+type ScopeMapping struct {
+	ClaimOrExpression `json:",inline"`
+
+	// prefix is stripped from every scope; a scope without it is dropped.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Prefix string `json:"prefix,omitempty"`
+
+	// map translates scopes, after the prefix was stripped. A scope that is
+	// not in it stays as it is.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=from
+	// +kubebuilder:validation:MaxItems=64
+	Map []ScopeTranslation `json:"map,omitempty"`
+}
+
+// ScopeTranslation is a foreign scope and what it is called here.
+type ScopeTranslation struct {
+	// from is the scope in the token.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	From string `json:"from"`
+
+	// to is what it is called here.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	To string `json:"to"`
+}
+
+// ExtraMapping is a further value that policies may ask about: a string or a
+// list of strings. A missing claim is an absent value; an expression that errs
+// refuses the token.
+type ExtraMapping struct {
+	// key is the name under which expressions find it in extra.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	Key string `json:"key"`
+
+	ClaimOrExpression `json:",inline"`
+}
+
+// AuthenticationMapping says how and when the subject logged in.
+type AuthenticationMapping struct {
+	// acr is the authentication context class.
+	//
+	// +optional
+	ACR *ClaimOrExpression `json:"acr,omitempty"`
+
+	// amr are the authentication methods.
+	//
+	// +optional
+	AMR *ClaimOrExpression `json:"amr,omitempty"`
+
+	// authTime is when the subject logged in, in seconds since 1970.
+	//
+	// +optional
+	AuthTime *ClaimOrExpression `json:"authTime,omitempty"`
+}
+
+// Directory is a webhook that knows more about subjects than their tokens say.
+// It is given issuer, subject and claims, and answers with subject, groups and
+// extra, each optional.
+type Directory struct {
+	// url is where the review is sent, by HTTPS POST. Empty: there is no directory.
+	//
+	// +optional
+	URL URL `json:"url,omitempty"`
+
+	// caBundle is what its certificate is verified with, instead of the
+	// system's authorities.
+	//
+	// +optional
+	CABundle PEM `json:"caBundle,omitempty"`
+
+	// timeout is how long an answer may take, at most 5s. No answer in time is
+	// an outage, never an approval.
+	//
+	// +optional
+	// +kubebuilder:default="2s"
+	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// TrustedIssuerStatus is what was made of a TrustedIssuer.
+type TrustedIssuerStatus struct {
+	ObjectStatus `json:",inline"`
+
+	// keys are the keys with which tokens of this issuer are verified.
+	//
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Keys []VerificationKeyStatus `json:"keys,omitempty"`
+
+	// keysFetchedAt is when the keys were last fetched.
+	//
+	// +optional
+	KeysFetchedAt Time `json:"keysFetchedAt,omitempty"`
+}
+
+// VerificationKeyStatus is one key of a foreign issuer.
+type VerificationKeyStatus struct {
+	// kid is the ID of the key, where it has one.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	KeyID string `json:"kid,omitempty"`
+
+	// algorithm is the algorithm of the key.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Algorithm string `json:"algorithm,omitempty"`
+}
+
+// TrustedIssuerList is a list of TrustedIssuers.
+//
+// +kubebuilder:object:root=true
+type TrustedIssuerList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	// Items are the TrustedIssuers.
+	Items []TrustedIssuer `json:"items"`
+}
