@@ -119,7 +119,7 @@ func (p printer) result(r conformance.Result) {
 		mark, proof = p.in(red, "✗"), p.in(yellow, "no test")
 	}
 	// Titles are counted in runes: they are padded for the eye.
-	pad := strings.Repeat(" ", max(0, 64-len([]rune(r.Title))))
+	pad := strings.Repeat(" ", max(0, 70-len([]rune(r.Title))))
 	fmt.Fprintf(p.w, "  %s %-5s %s%s  %s\n", mark, r.Number, r.Title, pad, proof)
 }
 
