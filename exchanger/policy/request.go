@@ -60,9 +60,10 @@ type Token struct {
 
 	// Transaction is the txn claim of one of our own tokens.
 	Transaction string
-	// Lineage are the token IDs of ours that this token was derived from, oldest
-	// first.
-	Lineage []string
+	// OriginIssuedAt is the iat of the first token of the chain, for tokens of ours.
+	OriginIssuedAt time.Time
+	// Lineage are the tokens that this one was derived from, oldest first.
+	Lineage []Ancestor
 }
 
 // ClientAuth is what client authentication found out.

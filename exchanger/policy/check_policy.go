@@ -1,0 +1,300 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// judging is one policy being asked about one target.
+type judging struct {
+	*deciding
+	policy *grantPolicy
+	target *askedTarget
+	facts  Facts
+
+	refusal  *Refusal
+	failedAt int
+
+	// granted are the scopes of this target that this policy grants; narrowed
+	// says that it leaves out some that were asked for.
+	granted  []askedScope
+	narrowed bool
+	left     time.Duration
+	values   []scopedClaim
+}
+
+// scopedClaim is a claim's value and the scope that brings it, nil for the
+// policy's own.
+type scopedClaim struct {
+	GrantedClaim
+	scope *grantScope
+}
+
+func (j *judging) namesIssuer() *Refusal {
+	t, p := j.request.Subject, j.policy.spec
+	if t.Issuer == SelfIssuer {
+		if slices.Contains(p.SelfOrigins, t.Origin) {
+			return nil
+		}
+		return deny(SubjectIssuer, "subject.issuers has no {self: true} with origin "+t.Origin)
+	}
+	if slices.Contains(p.SubjectIssuers, t.Issuer) {
+		return nil
+	}
+	return deny(SubjectIssuer, "subject.issuers does not name "+t.Issuer)
+}
+
+func (j *judging) acceptsClass() *Refusal {
+	if slices.Contains(j.policy.spec.SubjectClasses, j.request.Subject.Class) {
+		return nil
+	}
+	return deny(SubjectTokenType, "subject.tokenTypes does not have "+string(j.request.Subject.Class))
+}
+
+// meantForClient asks whom the subject token was for, so that a token which
+// leaked to one service is worth nothing at another.
+func (j *judging) meantForClient() *Refusal {
+	t, rule := j.request.Subject, &j.policy.spec.SubjectAudience
+	switch rule.Match {
+	case AudienceClient:
+		if j.addressedToClient() {
+			return nil
+		}
+		return deny(SubjectAudience, "subject.audience Client: the token is neither for "+j.client.spec.ID+" nor was it issued to it")
+	case AudienceIssuer:
+		if t.Issuer != SelfIssuer && slices.ContainsFunc(t.Audiences, func(a string) bool { return slices.Contains(j.deciding.issuer.spec.Audiences, a) }) {
+			return nil
+		}
+		return deny(SubjectAudience, "subject.audience Issuer: aud has none of the audiences of TrustedIssuer "+j.deciding.issuer.spec.Name)
+	case AudienceAnyOf:
+		if !slices.ContainsFunc(t.Audiences, func(a string) bool { return slices.Contains(rule.AnyOf, a) }) {
+			return deny(SubjectAudience, "subject.audience AnyOf: aud has none of anyOf")
+		}
+		if len(rule.AuthorizedParties) > 0 && !slices.Contains(rule.AuthorizedParties, t.ClientID) {
+			return deny(SubjectAudience, "subject.audience AnyOf: azp or client_id is none of authorizedParties")
+		}
+		return nil
+	}
+	return deny(SubjectAudience, "subject.audience has no rule that this build knows")
+}
+
+func (j *judging) addressedToClient() bool {
+	t, c := j.request.Subject, j.client.spec
+	if j.ownCredential() || t.ClientID == c.ID || slices.Contains(t.Audiences, c.ID) {
+		return true
+	}
+	if t.Issuer == SelfIssuer {
+		return slices.ContainsFunc(t.Audiences, func(a string) bool { return slices.Contains(c.Audiences, a) || slices.Contains(c.Resources, a) })
+	}
+	aliases := j.deciding.issuer.aliases
+	return aliases[t.ClientID] == c.ID || slices.ContainsFunc(t.Audiences, func(a string) bool { return aliases[a] == c.ID })
+}
+
+func (j *judging) subjectRulesHold() *Refusal {
+	return j.allHold(j.policy.subjectRules, SubjectRule, "subject.rules")
+}
+
+func (j *judging) rulesHold() *Refusal {
+	return j.allHold(j.policy.rules, PolicyRule, "rules")
+}
+
+func (j *judging) allHold(rules []compiledRule, reason Reason, field string) *Refusal {
+	for i := range rules {
+		if ref := holds(&rules[i], &j.facts, reason, field); ref != nil {
+			return ref
+		}
+	}
+	return nil
+}
+
+// actorAllowed refuses a request with an actor, and a token that tells of one:
+// neither may be dropped silently (RFC 8693 section 4.1).
+func (j *judging) actorAllowed() *Refusal {
+	switch {
+	case j.request.HasActorToken:
+		return deny(ActorForbidden, "actor.use is Forbidden, and an actor_token was sent")
+	case j.request.Subject.Act != nil:
+		return deny(ActorForbidden, "actor.use is Forbidden, and the subject token has act")
+	}
+	return nil
+}
+
+// mayActNamesClient holds may_act against the asking client, which is the only
+// party that could act. Members that this build does not know refuse.
+func (j *judging) mayActNamesClient() *Refusal {
+	may := j.request.Subject.MayAct
+	if may == nil {
+		return nil
+	}
+	named := false
+	for member, v := range may {
+		s, ok := v.(string)
+		if !ok {
+			return deny(MayAct, "may_act has a member that is not a string")
+		}
+		switch member {
+		case "iss":
+		case "sub":
+			iss, has := may["iss"].(string)
+			if !has {
+				iss = j.request.Subject.RawIssuer
+			}
+			if !j.clientIs(iss, s) {
+				return deny(MayAct, "may_act names somebody else than the asking client")
+			}
+			named = true
+		case "client_id":
+			if s != j.client.spec.ID && j.deciding.issuer.aliases[s] != j.client.spec.ID {
+				return deny(MayAct, "may_act names another client")
+			}
+			named = true
+		default:
+			return deny(MayAct, "may_act has a member that is not iss, sub or client_id")
+		}
+	}
+	if !named {
+		return deny(MayAct, "may_act names nobody")
+	}
+	return nil
+}
+
+// clientIs says whether (iss, sub) is the asking client: the identity of its
+// credential, its ID at this token service, or what the subject's issuer calls it.
+func (j *judging) clientIs(iss, sub string) bool {
+	auth, id := j.request.Client, j.client.spec.ID
+	switch {
+	case auth.Subject != "" && auth.Issuer == iss && auth.Subject == sub:
+		return true
+	case iss == j.service.spec.Issuer:
+		return sub == id
+	case iss == j.request.Subject.RawIssuer && j.request.Subject.Issuer != SelfIssuer:
+		return sub == id || j.deciding.issuer.aliases[sub] == id
+	}
+	return false
+}
+
+func (j *judging) impersonationAllowed() *Refusal {
+	if j.request.Subject.Impersonator != nil {
+		return deny(ImpersonationForbidden, "impersonation is Forbidden, and the subject token was made under one")
+	}
+	return nil
+}
+
+// bindingKept refuses to turn a bound token into one that anybody can use
+// (RFC 9449, RFC 8705): the proof that would keep it bound was not verified.
+func (j *judging) bindingKept() *Refusal {
+	if j.request.Subject.Confirmed {
+		return deny(SubjectBinding, "the subject token is bound to a key (cnf) of which there is no proof")
+	}
+	return nil
+}
+
+func (j *judging) grantsType() *Refusal {
+	if slices.Contains(j.policy.spec.TokenTypes, j.request.TokenType) {
+		return nil
+	}
+	return deny(TokenTypeNotGranted, "token.types does not have "+string(j.request.TokenType))
+}
+
+// enoughLifetime takes the least of what policy, target, token service and the
+// subject token leave.
+func (j *judging) enoughLifetime() *Refusal {
+	s := j.service.spec
+	j.left = min(or(j.policy.spec.Lifetime, s.DefaultLifetime), or(j.target.client.Lifetime, s.DefaultLifetime), s.MaxLifetime,
+		j.request.Subject.ExpiresAt.Sub(j.request.Now))
+	if j.left < minRemaining {
+		return deny(LifetimeTooShort, "less than 10 seconds would be left")
+	}
+	return nil
+}
+
+func or(d, fallback time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return fallback
+}
+
+// claimsValid evaluates the policy's claims and those of the granted scopes.
+func (j *judging) claimsValid() *Refusal {
+	if ref := j.evaluate(j.policy.claims, nil, &j.facts); ref != nil {
+		return ref
+	}
+	for i := range j.granted {
+		s := &j.granted[i]
+		if len(s.scope.claims) == 0 {
+			continue
+		}
+		facts := j.facts
+		facts.Parameter = s.parameter
+		if ref := j.evaluate(s.scope.claims, s.scope, &facts); ref != nil {
+			return ref
+		}
+	}
+	return nil
+}
+
+func (j *judging) evaluate(claims []compiledClaim, scope *grantScope, facts *Facts) *Refusal {
+	for i := range claims {
+		name := claims[i].name
+		if IsReservedClaim(name) {
+			return deny(ClaimInvalid, "claim "+name+" is reserved")
+		}
+		v, err := claims[i].program.Eval(facts)
+		if err != nil {
+			return unable(ClaimInvalid, "claim "+name+": its expression gives no value for this request: "+err.Error())
+		}
+		if v == nil {
+			continue
+		}
+		if !fitsClaim(v, maxClaimBytes) {
+			return deny(ClaimInvalid, "claim "+name+" is longer than 4 KiB")
+		}
+		j.values = append(j.values, scopedClaim{GrantedClaim{Name: name, Value: v}, scope})
+	}
+	return nil
+}
+
+// maxClaimBytes bounds one claim's value: half of the default token of 8 KiB.
+const maxClaimBytes = 4096
+
+// fitsClaim counts the strings of a value, which are what can be long.
+func fitsClaim(v any, room int) bool {
+	return claimBytes(v) <= room
+}
+
+func claimBytes(v any) int {
+	switch x := v.(type) {
+	case string:
+		return len(x) + 2
+	case []any:
+		n := 2
+		for _, e := range x {
+			n += claimBytes(e) + 1
+		}
+		return n
+	case map[string]any:
+		n := 2
+		for k, e := range x {
+			n += len(k) + 4 + claimBytes(e)
+		}
+		return n
+	}
+	return 8
+}
+
+// IsReservedClaim says whether a claim belongs to the token service, so that no
+// policy and no scope can set it. Letter case does not matter: readers differ.
+func IsReservedClaim(name string) bool {
+	switch strings.ToLower(name) {
+	case "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "azp", "scope", "scp", "act", "may_act", "cnf", "txn",
+		"impersonator", "auth_time", "acr", "amr", "sid", "nonce", "at_hash", "c_hash", "events", "typ", "token_use",
+		"email_verified", "xqr":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,289 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"crypto/sha256"
+	"slices"
+	"strings"
+	"time"
+)
+
+func (d *deciding) tokenService() *Refusal {
+	svc, ok := d.snapshot.services[d.request.TokenService]
+	if !ok {
+		return deny(TargetUnknown, "no such token service")
+	}
+	d.service = svc
+	return nil
+}
+
+func (d *deciding) clientKnown() *Refusal {
+	c, ok := d.service.clients[d.request.Client.ID]
+	if !ok {
+		return deny(ClientUnknown, "no ExchangeClient has this client_id")
+	}
+	if c.spec.Suspended {
+		return deny(ClientSuspended, "ExchangeClient "+c.spec.Namespace+"/"+c.spec.Name+" is suspended")
+	}
+	d.client = c
+	return nil
+}
+
+func (d *deciding) clientGrant() *Refusal {
+	if !d.client.spec.TokenExchange {
+		return deny(ClientGrant, "grants of "+d.client.spec.ID+" do not include TokenExchange")
+	}
+	return nil
+}
+
+func (d *deciding) subjectIssuer() *Refusal {
+	if d.request.Subject == nil {
+		return deny(TokenMalformed, "no subject token")
+	}
+	i, ok := d.service.issuers[d.request.Subject.Origin]
+	switch {
+	case !ok:
+		return deny(IssuerUnknown, "no TrustedIssuer of that name")
+	case i.spec.Suspended:
+		return deny(IssuerSuspended, "TrustedIssuer "+i.spec.Name+" is suspended")
+	case !i.spec.ForSubject:
+		return deny(IssuerUnknown, "use of TrustedIssuer "+i.spec.Name+" does not include Subject")
+	}
+	d.issuer = i
+	return nil
+}
+
+// subjectClass holds what the caller says of the token against what it is.
+func (d *deciding) subjectClass() *Refusal {
+	class := d.request.Subject.Class
+	switch d.request.SubjectAs {
+	case AsAccessToken, AsJWT:
+		if class == ClassAccessToken || class == ClassJWT {
+			return nil
+		}
+	case AsIDToken:
+		if class == ClassIDToken {
+			return nil
+		}
+	}
+	return deny(TokenClass, "a token of class "+string(class)+" was presented as "+string(d.request.SubjectAs))
+}
+
+func (d *deciding) subjectTime() *Refusal {
+	t, now := d.request.Subject, d.request.Now
+	skew, age := d.issuer.spec.ClockSkew, d.issuer.spec.MaxTokenAge
+	if t.Issuer == SelfIssuer {
+		// Our own clock made it, and its lifetime bounds its age.
+		age = 0
+	}
+	switch {
+	case t.ExpiresAt.IsZero() || t.IssuedAt.IsZero():
+		return deny(TokenMalformed, "exp or iat is missing")
+	case !now.Before(t.ExpiresAt.Add(skew)):
+		return deny(TokenExpired, "exp has passed")
+	case t.NotBefore.After(now.Add(skew)):
+		return deny(TokenNotYetValid, "nbf is in the future")
+	case t.IssuedAt.After(now.Add(skew)):
+		return deny(TokenNotYetValid, "iat is in the future")
+	case age > 0 && t.IssuedAt.Before(now.Add(-age)):
+		return deny(TokenTooOld, "iat is longer ago than maxTokenAge of TrustedIssuer "+d.issuer.spec.Name)
+	}
+	return nil
+}
+
+func (d *deciding) subjectNotRevoked() *Refusal {
+	t := d.request.Subject
+	first := t.IssuedAt
+	if t.Issuer == SelfIssuer {
+		first = t.OriginIssuedAt
+		if before(t.IssuedAt, d.service.spec.RevokeIssuedBefore) {
+			return deny(TokenRevoked, "revokeIssuedBefore of TokenService "+d.service.spec.Name)
+		}
+		if c, ok := d.service.clients[t.ClientID]; ok && before(t.IssuedAt, c.spec.RevokeIssuedBefore) {
+			return deny(TokenRevoked, "revokeIssuedBefore of ExchangeClient "+c.spec.ID)
+		}
+	}
+	if before(first, d.issuer.spec.RevokeIssuedBefore) {
+		return deny(TokenRevoked, "revokeIssuedBefore of TrustedIssuer "+d.issuer.spec.Name)
+	}
+	return nil
+}
+
+func before(iat, bound time.Time) bool { return !bound.IsZero() && iat.Before(bound) }
+
+// subjectNoCredential keeps client credentials from being laundered into
+// subjects: of an issuer whose tokens authenticate clients, a token for a
+// credential audience is a subject only when the same bytes authenticated the
+// client in this request.
+func (d *deciding) subjectNoCredential() *Refusal {
+	t := d.request.Subject
+	if t.Issuer == SelfIssuer || !d.issuer.spec.ForClient || d.ownCredential() {
+		return nil
+	}
+	if slices.ContainsFunc(t.Audiences, d.service.IsCredentialAudience) {
+		return deny(TokenClass, "the token is a client credential: its aud is a client-assertion audience")
+	}
+	return nil
+}
+
+// ownCredential says whether the subject token is the very credential that
+// authenticated the client in this request.
+func (d *deciding) ownCredential() bool {
+	c := d.request.Client
+	return c.CredentialDigest != [sha256.Size]byte{} && c.CredentialDigest == d.request.Subject.Digest
+}
+
+// subjectAddressed refuses a token of which nobody can say whom it was for.
+func (d *deciding) subjectAddressed() *Refusal {
+	t := d.request.Subject
+	if len(t.Audiences) == 0 && t.ClientID == "" {
+		return deny(SubjectAudience, "the token has no aud, azp or client_id: it does not say whom it was for")
+	}
+	return nil
+}
+
+// targetsKnown finds the targets that the request names, or implies: by scopes
+// that have an owner, else, when it asks for nothing at all, the client itself.
+func (d *deciding) targetsKnown() *Refusal {
+	r := d.request
+	for _, list := range [...]struct {
+		names []string
+		index map[string]*target
+		kind  string
+	}{{r.Audiences, d.service.byAudience, "audience"}, {r.Resources, d.service.byResource, "resource"}} {
+		for _, name := range list.names {
+			t, ok := list.index[name]
+			if !ok {
+				return deny(TargetUnknown, "a requested "+list.kind+" is nobody's name")
+			}
+			d.addTarget(t, name)
+		}
+	}
+	switch {
+	case len(d.targets) > 0:
+		return nil
+	case len(r.Scopes) > 0:
+		return d.targetsOfScopes()
+	}
+	d.addTarget(d.service.byAudience[d.client.spec.ID], d.client.spec.ID)
+	return nil
+}
+
+func (d *deciding) addTarget(t *target, name string) {
+	for i := range d.targets {
+		if d.targets[i].target == t {
+			if !slices.Contains(d.targets[i].names, name) {
+				d.targets[i].names = append(d.targets[i].names, name)
+			}
+			return
+		}
+	}
+	d.targets = append(d.targets, askedTarget{target: t, names: []string{name}})
+}
+
+// targetsOfScopes finds the targets of those scopes that the platform delegated
+// to one namespace. A scope for every target of its namespace implies none.
+func (d *deciding) targetsOfScopes() *Refusal {
+	for _, s := range d.request.Scopes {
+		for _, namespace := range d.service.ownersOf(s) {
+			found, ok := d.service.scopeIn(namespace, s)
+			if !ok {
+				continue
+			}
+			for _, id := range found.scope.spec.Targets {
+				t, ok := d.service.byAudience[id]
+				if !ok || t.client.Namespace != namespace {
+					continue
+				}
+				d.addTarget(t, t.client.ID)
+			}
+		}
+	}
+	if len(d.targets) == 0 {
+		return deny(TargetUnknown, "neither audience nor resource was given, and no requested scope names a target by itself")
+	}
+	return nil
+}
+
+// ownersOf returns the namespaces whose scope of that name may be asked for
+// without an audience.
+func (t *TokenService) ownersOf(scope string) []string {
+	base, _, _ := cutParameter(scope)
+	owners := t.scopeOwner[scope]
+	if base != "" {
+		owners = append(slices.Clone(owners), t.scopeOwner[base]...)
+	}
+	for _, o := range t.scopeStars {
+		if strings.HasPrefix(scope, strings.TrimSuffix(o.Scope, "*")) && !slices.Contains(owners, o.Namespace) {
+			owners = append(slices.Clone(owners), o.Namespace)
+		}
+	}
+	return owners
+}
+
+func (d *deciding) targetsTogether() *Refusal {
+	for i := range d.targets[1:] {
+		if d.targets[i+1].client.Namespace != d.targets[0].client.Namespace {
+			return deny(TargetsMixed, "the targets lie in more than one namespace")
+		}
+	}
+	return nil
+}
+
+// scopesKnown finds every requested scope in the targets' namespace. One that
+// belongs to none of the targets is unknown here.
+func (d *deciding) scopesKnown() *Refusal {
+	namespace := d.targets[0].client.Namespace
+	for _, s := range d.request.Scopes {
+		found, ok := d.service.scopeIn(namespace, s)
+		if !ok {
+			return deny(ScopeUnknown, "namespace "+namespace+" has no ClientScope for a requested scope")
+		}
+		belongs := slices.ContainsFunc(d.targets, func(t askedTarget) bool { return found.scope.belongsTo(t.client.ID) })
+		if !belongs {
+			return deny(ScopeUnknown, "scope "+found.scope.spec.Scope+" belongs to none of the targets")
+		}
+		if found.parameter != "" && slices.ContainsFunc(d.asked, func(o askedScope) bool { return o.scope == found.scope && o.parameter != found.parameter }) {
+			return deny(ScopeRule, "parametric scope "+found.scope.spec.Scope+" was asked for with two values")
+		}
+		d.asked = append(d.asked, found)
+	}
+	return nil
+}
+
+// scopeIn finds a scope of a namespace: by its name, or, when parametric, by the
+// name before its last colon.
+func (t *TokenService) scopeIn(namespace, scope string) (askedScope, bool) {
+	if g, ok := t.scopes[scopeKey{namespace, scope}]; ok && g.parameter == nil {
+		return askedScope{text: scope, scope: g}, true
+	}
+	base, value, ok := cutParameter(scope)
+	if !ok {
+		return askedScope{}, false
+	}
+	g, ok := t.scopes[scopeKey{namespace, base}]
+	if !ok || g.parameter == nil {
+		return askedScope{}, false
+	}
+	return askedScope{text: scope, parameter: value, scope: g}, true
+}
+
+// cutParameter splits "<scope>:<value>"; a value has 1 to 64 of A-Z a-z 0-9 . _ -
+func cutParameter(scope string) (base, value string, ok bool) {
+	i := strings.LastIndexByte(scope, ':')
+	if i <= 0 {
+		return "", "", false
+	}
+	base, value = scope[:i], scope[i+1:]
+	if value == "" || len(value) > 64 {
+		return "", "", false
+	}
+	for _, c := range []byte(value) {
+		if !(c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-') {
+			return "", "", false
+		}
+	}
+	return base, value, true
+}

@@ -1,0 +1,180 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import "time"
+
+// minRemaining is the shortest lifetime worth minting: less would expire on the
+// way. A request that leaves less is refused.
+const minRemaining = 10 * time.Second
+
+// maxTrace bounds how many policies of one target a trace keeps: an owner can
+// name one (client, target) in any number of policies, and an audit record is
+// one line. 100 lines of about 200 bytes are 20 KiB.
+const maxTrace = 100
+
+// Decide returns the one verdict for r under s. It reads nothing else: no clock,
+// no network, no environment. A request that no policy allows is denied.
+func (s *Snapshot) Decide(r *Request) Decision {
+	return s.decide(r, requestChecks[:], policyChecks[:])
+}
+
+// check is one named step of the decision. It returns nil when it passes.
+type check[T any] struct {
+	name string
+	run  func(T) *Refusal
+}
+
+// requestChecks are what no policy can say otherwise, in order. The first that
+// does not pass decides.
+var requestChecks = [...]check[*deciding]{
+	{"tokenService", (*deciding).tokenService},               // The token service is in the snapshot
+	{"clientKnown", (*deciding).clientKnown},                 // The client is declared and not suspended
+	{"clientGrant", (*deciding).clientGrant},                 // The client may use the grant
+	{"subjectIssuer", (*deciding).subjectIssuer},             // The subject's issuer is trusted for subjects, not suspended
+	{"subjectClass", (*deciding).subjectClass},               // The token is what subject_token_type says
+	{"subjectTime", (*deciding).subjectTime},                 // The token is valid now, and not older than its issuer's bound
+	{"subjectNotRevoked", (*deciding).subjectNotRevoked},     // Neither it nor what it came from was revoked
+	{"subjectNoCredential", (*deciding).subjectNoCredential}, // It is not somebody's client credential
+	{"subjectAddressed", (*deciding).subjectAddressed},       // It says at all whom it was for
+	{"targetsKnown", (*deciding).targetsKnown},               // Every target that was asked for, or is implied, exists
+	{"targetsTogether", (*deciding).targetsTogether},         // All targets lie in one namespace
+	{"scopesKnown", (*deciding).scopesKnown},                 // Every scope belongs to one of the targets
+}
+
+// policyChecks are asked of each policy that names the client and the target. One
+// policy alone must pass all of them: halves of two policies never combine.
+var policyChecks = [...]check[*judging]{
+	{"issuer", (*judging).namesIssuer},                 // The policy names the subject's issuer, or its origin for tokens of ours
+	{"class", (*judging).acceptsClass},                 // The token's class is one that the policy accepts
+	{"audience", (*judging).meantForClient},            // The token was meant for the asking client, or as the policy's rule says
+	{"subjectRules", (*judging).subjectRulesHold},      // Every rule over the subject is true
+	{"actor", (*judging).actorAllowed},                 // No actor, neither presented nor inside the token
+	{"mayAct", (*judging).mayActNamesClient},           // may_act, when the token has it, names the asking client
+	{"impersonation", (*judging).impersonationAllowed}, // The token was not made under an impersonation
+	{"binding", (*judging).bindingKept},                // A bound token is not unbound
+	{"tokenType", (*judging).grantsType},               // The policy grants the type that is asked for
+	{"scopes", (*judging).grantsScopes},                // Scopes ⊆ policy, and ⊆ subject unless the policy adds
+	{"scopeRules", (*judging).scopeRulesHold},          // The rules of the scopes themselves are true
+	{"rules", (*judging).rulesHold},                    // Every other rule of the policy is true
+	{"lifetime", (*judging).enoughLifetime},            // At least ten seconds are left
+	{"claims", (*judging).claimsValid},                 // Every claim has a value that a token can carry
+}
+
+// Checks returns the names of the request's and of a policy's checks, in order.
+func Checks() (request, policy []string) {
+	for i := range requestChecks {
+		request = append(request, requestChecks[i].name)
+	}
+	for i := range policyChecks {
+		policy = append(policy, policyChecks[i].name)
+	}
+	return request, policy
+}
+
+// deciding is one decision in the making.
+type deciding struct {
+	snapshot *Snapshot
+	request  *Request
+	service  *TokenService
+	client   *AskingClient
+	// issuer is the subject's trusted issuer; for a token of ours its origin.
+	issuer       *TrustedIssuer
+	targets      []askedTarget
+	asked        []askedScope
+	requestFacts *RequestFacts
+	checks       []check[*judging]
+}
+
+// askedTarget is a target with the names that the token's aud will have for it.
+type askedTarget struct {
+	*target
+	names []string
+}
+
+// askedScope is a requested scope, found in the targets' namespace.
+type askedScope struct {
+	text      string
+	parameter string
+	scope     *grantScope
+}
+
+func (s *Snapshot) decide(r *Request, request []check[*deciding], policy []check[*judging]) Decision {
+	d := &deciding{snapshot: s, request: r, checks: policy}
+	for i := range request {
+		if ref := request[i].run(d); ref != nil {
+			ref.Check = request[i].name
+			return refused(ref, nil)
+		}
+	}
+	chosen := make([]*judging, len(d.targets))
+	traces := make([]TargetTrace, len(d.targets))
+	for i := range d.targets {
+		chosen[i] = d.choose(i, &traces[i])
+	}
+	if ref := furthest(traces); ref != nil {
+		return refused(ref, traces)
+	}
+	grant, ref := d.combine(chosen)
+	if ref != nil {
+		return refused(ref, traces)
+	}
+	return Decision{Outcome: Allowed, Trace: traces, grant: grant}
+}
+
+// choose finds the policy that allows the target: the first by name that grants
+// everything, else the first that grants less. Audit policies are judged and
+// traced, and never chosen.
+func (d *deciding) choose(i int, trace *TargetTrace) *judging {
+	id := d.targets[i].client.ID
+	trace.Target = id
+	trace.best = -1
+	named, all := d.service.byPair[pair{id, d.client.spec.ID}], d.service.allClients[id]
+	var found *judging
+	for len(named)+len(all) > 0 {
+		var g *grantPolicy
+		if len(all) == 0 || (len(named) > 0 && byRef(named[0], all[0]) <= 0) {
+			g, named = named[0], named[1:]
+		} else {
+			g, all = all[0], all[1:]
+		}
+		if found != nil && !found.narrowed && !g.spec.AuditOnly {
+			continue
+		}
+		j := d.judge(g, i)
+		trace.add(g, j)
+		if j.refusal == nil && !g.spec.AuditOnly && (found == nil || (found.narrowed && !j.narrowed)) {
+			found = j
+		}
+	}
+	if found != nil {
+		trace.Chosen = found.policy.ref
+	}
+	return found
+}
+
+// judge asks one policy about one target.
+func (d *deciding) judge(g *grantPolicy, i int) *judging {
+	j := &judging{deciding: d, policy: g, target: &d.targets[i], failedAt: len(d.checks)}
+	j.facts = Facts{Subject: d.request.Subject, Client: d.client.party, Target: j.target.party, Request: d.facts()}
+	for n := range d.checks {
+		if ref := d.checks[n].run(j); ref != nil {
+			ref.Check = d.checks[n].name
+			j.refusal, j.failedAt = ref, n
+			break
+		}
+	}
+	return j
+}
+
+func (d *deciding) facts() *RequestFacts {
+	if d.requestFacts == nil {
+		r := d.request
+		d.requestFacts = &RequestFacts{
+			Audiences: r.Audiences, Resources: r.Resources, Scopes: r.Scopes,
+			RequestedTokenType: string(r.TokenType), Reason: r.Reason, Time: r.Now,
+		}
+	}
+	return d.requestFacts
+}

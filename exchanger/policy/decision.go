@@ -1,0 +1,134 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import "time"
+
+// Decision is the verdict about one request. Only [Snapshot.Decide] makes one
+// that allows: the zero value is a denial.
+type Decision struct {
+	Outcome Outcome
+	Reason  Reason
+	// Check is the check that decided a refusal; Detail says what it found.
+	Check  string
+	Detail string
+	// Trace has every target with every policy that was considered for it.
+	Trace []TargetTrace
+	grant *Grant
+}
+
+// Grant returns what was allowed; false when nothing was.
+func (d *Decision) Grant() (*Grant, bool) {
+	return d.grant, d.Outcome == Allowed && d.grant != nil
+}
+
+// Grant is what a token may say. It is made by [Snapshot.Decide] and changed by
+// nobody.
+type Grant struct {
+	TokenService string
+	Issuer       string
+	Algorithm    string
+	Subject      *Token
+	ClientID     string
+	// Audiences are the names as they were asked for, without duplicates; the
+	// target's client ID where it was implied.
+	Audiences []string
+	// Granted are all scopes; Scopes those of them that stand in the token.
+	Granted   []string
+	Scopes    []string
+	TokenType TokenType
+	IssuedAt  time.Time
+	ExpiresAt time.Time
+	// Claims are what policies and scopes add, sorted by name.
+	Claims []GrantedClaim
+	// Targets says which policy allowed which target.
+	Targets []TargetPolicy
+	Sealed  Sealed
+	// TokenBytes bounds the minted token.
+	TokenBytes int
+}
+
+// GrantedClaim is one claim that a policy or a scope adds.
+type GrantedClaim struct {
+	Name  string
+	Value any
+}
+
+// TargetPolicy is a target and the policy that alone allowed it.
+type TargetPolicy struct {
+	Target string `json:"target"`
+	Policy string `json:"policy"`
+}
+
+// TargetTrace tells what was considered for one target.
+type TargetTrace struct {
+	Target   string        `json:"target"`
+	Chosen   string        `json:"chosen,omitempty"`
+	Policies []PolicyTrace `json:"policies,omitempty"`
+	// Omitted counts policies that a long trace leaves out.
+	Omitted int `json:"omitted,omitempty"`
+
+	best        int
+	bestRefusal *Refusal
+}
+
+// PolicyTrace tells how one policy judged: allowed, or the first check that
+// failed.
+type PolicyTrace struct {
+	Policy  string `json:"policy"`
+	Audit   bool   `json:"audit,omitempty"`
+	Outcome string `json:"outcome"`
+	Reason  Reason `json:"reason,omitempty"`
+	Check   string `json:"check,omitempty"`
+	Detail  string `json:"detail,omitempty"`
+}
+
+func (t *TargetTrace) add(g *grantPolicy, j *judging) {
+	if j.refusal != nil && !g.spec.AuditOnly && j.failedAt > t.best {
+		t.best, t.bestRefusal = j.failedAt, j.refusal
+	}
+	if len(t.Policies) >= maxTrace {
+		t.Omitted++
+		return
+	}
+	p := PolicyTrace{Policy: g.ref, Audit: g.spec.AuditOnly, Outcome: Allowed.String()}
+	if j.refusal != nil {
+		p.Outcome, p.Reason, p.Check, p.Detail = j.refusal.Outcome.String(), j.refusal.Reason, j.refusal.Check, j.refusal.Detail
+	}
+	t.Policies = append(t.Policies, p)
+}
+
+// furthest returns the refusal of the check that got furthest; nil when every
+// target was allowed. A target that no policy names decides first: that is the
+// one answer for everything which is not granted at all.
+func furthest(traces []TargetTrace) *Refusal {
+	var best *TargetTrace
+	for i := range traces {
+		t := &traces[i]
+		if t.Chosen != "" {
+			continue
+		}
+		if t.bestRefusal == nil {
+			return &Refusal{
+				Outcome: Denied, Reason: TargetNotGranted, Check: "targetGranted",
+				Detail: "no policy in the namespace of " + t.Target + " names this client and this target",
+			}
+		}
+		if best == nil || t.best > best.best {
+			best = t
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	return best.bestRefusal
+}
+
+func refused(ref *Refusal, traces []TargetTrace) Decision {
+	return Decision{Outcome: ref.Outcome, Reason: ref.Reason, Check: ref.Check, Detail: ref.Detail, Trace: traces}
+}
+
+// Refuse is the Decision for a request that was refused before it could be
+// decided: its client or its tokens were not verified.
+func Refuse(ref *Refusal) Decision { return refused(ref, nil) }
