@@ -1,0 +1,53 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package keys holds the signing and sealing keys of the TokenServices, each key
+// in a slot that goes Prepared → Active → Retired and never back.
+//
+// It promises:
+//
+//   - One key signs. A TokenService has exactly one Active slot, unless the last
+//     one was just revoked and no new key could be made or stored.
+//   - Seen before used, kept after use. A key is published for at least
+//     prePublish before it signs, so a relying party that caches our key set for
+//     less than that knows it in time; a key that signed stays published until
+//     the last token it signed has expired (Plan.Retain). The exceptions are a
+//     TokenService's first key and the one that replaces a revoked key.
+//   - Revocation is immediate: a revoked key leaves the set, and the next one
+//     signs, in the same call.
+//   - Time is passed in. Advance is pure; a crash between two steps loses the
+//     step and nothing else.
+//   - A key file is never repaired or replaced silently. What cannot be read
+//     stops the start, with the file's name and what to do.
+//
+// It refuses: the same private key in two places, key files that others may
+// read, directories that others may write.
+//
+// A slot holds a signing key and a sealing key under the same kid: what a token
+// has sealed can be read exactly as long as its signature is believed.
+//
+// Nothing here reads a clock, serves HTTP or knows Kubernetes. It is imported by
+// mint, server, exchange and the programs; the controller uses Advance alone.
+//
+// # Files
+//
+// OpenDir keeps one file per TokenService, NAME.json, mode 0600, in a directory
+// of mode 0700. It is replaced as a whole (written beside, synced, renamed), so
+// a reader sees the old state or the new. The document:
+//
+//	{
+//	  "version": 1,
+//	  "tokenService": "main",
+//	  "generation": 4,            one higher with every change
+//	  "revoked": ["<kid>"],       never trusted again, whatever the manifests say
+//	  "slots": [{
+//	    "keyID": "<RFC 7638 thumbprint>",
+//	    "algorithm": "ES256",
+//	    "state": "Active",
+//	    "publishedAt": "2026-01-02T15:04:05Z",
+//	    "activatedAt": "2026-01-02T15:04:05Z",
+//	    "privateKey": "-----BEGIN PRIVATE KEY-----…",   PKCS #8
+//	    "sealKey": "<32 bytes, base64url>"
+//	  }]
+//	}
+package keys

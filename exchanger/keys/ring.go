@@ -1,0 +1,288 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package keys
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/exchequer-dev/exchequer/exchanger/jose"
+)
+
+// accessTokenType is the typ of the tokens that are signed most (RFC 9068).
+const accessTokenType = "at+jwt"
+
+// Current is one TokenService's keys at one moment. It does not change; a
+// request takes it once and uses nothing newer.
+type Current struct {
+	// Signing is the Active key, or nil when it was revoked and could not be
+	// replaced.
+	Signing *jose.PrivateKey
+	// AccessToken signs with it under typ at+jwt; nil when Signing is.
+	AccessToken *jose.Signer
+	// Public are the keys of all slots: the active one first, then those to come,
+	// then the retired.
+	Public *jose.KeySet
+	// JWKS is Public as it is served.
+	JWKS []byte
+	// Seal seals for the Active slot; nil when Signing is.
+	Seal *jose.SealKey
+	// Seals opens what any slot's key has sealed.
+	Seals *jose.SealKeys
+	// Slots says where every key stands, in the order of Public.
+	Slots []Slot
+	// Generation grows by one with every change.
+	Generation int64
+}
+
+// pair is what a slot holds.
+type pair struct {
+	signing *jose.PrivateKey
+	seal    *jose.SealKey
+}
+
+// line is one TokenService's slots and their keys. A line that is in use is
+// never altered; changes are made on a copy.
+type line struct {
+	generation int64
+	slots      []Slot
+	keys       map[string]pair
+	revoked    []string
+}
+
+// store keeps lines over a restart.
+type store interface {
+	// save replaces the line whose generation is one lower; errStale when that
+	// is not the one that is there.
+	save(service string, l *line) error
+	load(service string) (*line, error)
+}
+
+// errStale means that the stored line is another one than this process knows.
+var errStale = errors.New("the stored keys were changed by another process")
+
+// Ring holds the keys of every TokenService. Reading takes no lock.
+type Ring struct {
+	store    store
+	generate func(alg string) (*jose.PrivateKey, error)
+
+	mu    sync.Mutex // guards lines and plans, held over storing
+	lines map[string]*line
+	plans map[string]Plan
+
+	current atomic.Pointer[map[string]*Current]
+}
+
+// InMemory returns a Ring whose keys die with the process: every token becomes
+// invalid at a restart, so the caller warns about it.
+func InMemory() *Ring { return newRing(noStore{}) }
+
+type noStore struct{}
+
+func (noStore) save(string, *line) error   { return nil }
+func (noStore) load(string) (*line, error) { return nil, nil }
+
+func newRing(s store) *Ring {
+	r := &Ring{store: s, generate: jose.GenerateKey, lines: map[string]*line{}, plans: map[string]Plan{}}
+	r.current.Store(&map[string]*Current{})
+	return r
+}
+
+// Current returns a TokenService's keys. It reports false until Ensure has made
+// them.
+func (r *Ring) Current(service string) (*Current, bool) {
+	c, ok := (*r.current.Load())[service]
+	return c, ok
+}
+
+// Active returns the signer of a TokenService's access tokens. It reports false
+// when there is no key to sign with.
+func (r *Ring) Active(service string) (*jose.Signer, bool) {
+	c, ok := r.Current(service)
+	if !ok || c.AccessToken == nil {
+		return nil, false
+	}
+	return c.AccessToken, true
+}
+
+// Public returns the keys that verify a TokenService's tokens.
+func (r *Ring) Public(service string) (*jose.KeySet, bool) {
+	c, ok := r.Current(service)
+	if !ok {
+		return nil, false
+	}
+	return c.Public, true
+}
+
+// Ensure makes a TokenService's keys follow the plan at now: it makes the first
+// key, rotates, retires and revokes. It is cheap when nothing is due, so the
+// caller runs it at every change of the plan and about once a minute.
+//
+// When a new key cannot be made or stored, the old keys go on as they were and
+// the error says so; revoked keys are gone all the same.
+func (r *Ring) Ensure(service string, p Plan, now time.Time) error {
+	if err := p.Validate(); err != nil {
+		return fmt.Errorf("keys of TokenService %s: %w", service, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.plans[service] = p
+	return r.ensure(service, p, now.Round(0))
+}
+
+// Revoke stops trusting a key for good: it is removed from the published set
+// and, if it was the active one, replaced, before Revoke returns.
+func (r *Ring) Revoke(service, keyID string, now time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p, ok := r.plans[service]
+	l := r.lines[service]
+	if !ok || l == nil {
+		return fmt.Errorf("revoke key: TokenService %s has no keys here", service)
+	}
+	if _, ok := l.keys[keyID]; !ok {
+		return fmt.Errorf("revoke key: TokenService %s has no such key; it has %v", service, slices.Sorted(maps.Keys(l.keys)))
+	}
+	return r.ensure(service, p, now.Round(0), keyID)
+}
+
+// ensure is given a time without its monotonic reading (Round(0)): slots are
+// compared with ones that were read from a file.
+func (r *Ring) ensure(service string, p Plan, now time.Time, revoke ...string) error {
+	err := r.advance(service, p, now, revoke)
+	if errors.Is(err, errStale) {
+		// Another process was quicker: take what it left and look again.
+		l, loadErr := r.store.load(service)
+		if loadErr != nil {
+			return loadErr
+		}
+		r.lines[service] = l
+		err = r.advance(service, p, now, revoke)
+	}
+	return err
+}
+
+func (r *Ring) advance(service string, p Plan, now time.Time, revoke []string) error {
+	old := r.lines[service]
+	if old == nil {
+		old = &line{}
+	}
+	next := old.clone()
+	for _, kid := range revoke {
+		if !slices.Contains(next.revoked, kid) {
+			next.revoked = append(next.revoked, kid)
+		}
+	}
+	p.RevokedKeyIDs = slices.Concat(p.RevokedKeyIDs, next.revoked)
+	generateErr := next.follow(p, now, r.generate)
+	next.dropUnused()
+	if old.same(next) {
+		return errors.Join(generateErr, r.use(service, old))
+	}
+	next.generation++
+	if err := r.store.save(service, next); err != nil {
+		// What is not stored is not used. But a revoked key is not used either.
+		err = fmt.Errorf("keep the keys of TokenService %s: %w", service, err)
+		return errors.Join(err, generateErr, r.use(service, old.without(p.RevokedKeyIDs)))
+	}
+	return errors.Join(generateErr, r.use(service, next))
+}
+
+// follow advances the slots and makes the keys that are missing: at most the
+// first key and, when its successor is due already, that one.
+func (l *line) follow(p Plan, now time.Time, generate func(string) (*jose.PrivateKey, error)) error {
+	for range 3 {
+		var missing string
+		if l.slots, missing = Advance(l.slots, now, p); missing == "" {
+			return nil
+		}
+		signing, err := generate(missing)
+		if err != nil {
+			return fmt.Errorf("make a %s key: %w", missing, err)
+		}
+		seal, err := jose.GenerateSealKey(signing.KeyID())
+		if err != nil {
+			return fmt.Errorf("make a sealing key: %w", err)
+		}
+		l.keys[signing.KeyID()] = pair{signing, seal}
+		l.slots = append(l.slots, NewSlot(signing.KeyID(), missing, now))
+	}
+	return nil
+}
+
+func (l *line) clone() *line {
+	c := &line{generation: l.generation, slots: slices.Clone(l.slots), keys: maps.Clone(l.keys), revoked: slices.Clone(l.revoked)}
+	if c.keys == nil {
+		c.keys = map[string]pair{}
+	}
+	return c
+}
+
+// dropUnused forgets the keys that have no slot any more.
+func (l *line) dropUnused() {
+	maps.DeleteFunc(l.keys, func(kid string, _ pair) bool {
+		return !slices.ContainsFunc(l.slots, func(s Slot) bool { return s.KeyID == kid })
+	})
+}
+
+func (l *line) same(other *line) bool {
+	return slices.Equal(l.slots, other.slots) && slices.Equal(l.revoked, other.revoked)
+}
+
+// without is the line with some keys gone and nothing else changed.
+func (l *line) without(kids []string) *line {
+	c := l.clone()
+	c.slots = slices.DeleteFunc(c.slots, func(s Slot) bool { return slices.Contains(kids, s.KeyID) })
+	c.dropUnused()
+	return c
+}
+
+// use makes l the line that readers see.
+func (r *Ring) use(service string, l *line) error {
+	c, err := l.view()
+	if err != nil {
+		return fmt.Errorf("keys of TokenService %s: %w", service, err)
+	}
+	r.lines[service] = l
+	all := maps.Clone(*r.current.Load())
+	all[service] = c
+	r.current.Store(&all)
+	return nil
+}
+
+// order puts the key that verifies most tokens first.
+func order(s State) int { return slices.Index([]State{Active, Prepared, Retired}, s) }
+
+func (l *line) view() (*Current, error) {
+	c := &Current{Generation: l.generation, Slots: slices.Clone(l.slots)}
+	slices.SortStableFunc(c.Slots, func(a, b Slot) int { return order(a.State) - order(b.State) })
+	var public []*jose.PublicKey
+	var seals []*jose.SealKey
+	var err error
+	for _, s := range c.Slots {
+		key := l.keys[s.KeyID]
+		public = append(public, key.signing.Public())
+		seals = append(seals, key.seal)
+		if s.State == Active {
+			c.Signing, c.Seal = key.signing, key.seal
+			if c.AccessToken, err = jose.NewSigner(key.signing, accessTokenType); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if c.Public, err = jose.NewKeySet(public...); err != nil {
+		return nil, err
+	}
+	if c.Seals, err = jose.NewSealKeys(seals...); err != nil {
+		return nil, err
+	}
+	c.JWKS, err = json.Marshal(c.Public)
+	return c, err
+}

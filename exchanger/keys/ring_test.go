@@ -1,0 +1,441 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package keys
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/exchequer-dev/exchequer/exchanger/jose"
+)
+
+func ensure(t *testing.T, r *Ring, service string, p Plan, now time.Time) *Current {
+	t.Helper()
+	if err := r.Ensure(service, p, now); err != nil {
+		t.Fatal(err)
+	}
+	c, ok := r.Current(service)
+	if !ok || c.Signing == nil {
+		t.Fatal("no key after Ensure")
+	}
+	return c
+}
+
+// verifies reports whether tokens of c's signing key verify with set.
+func verifies(t *testing.T, c *Current, set *jose.KeySet) bool {
+	t.Helper()
+	token, err := c.AccessToken.Sign([]byte(`{"sub":"x"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := jose.Parse(token, jose.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, ok := set.Key(parsed.KeyID())
+	if !ok {
+		return false
+	}
+	_, err = parsed.Verify(key, jose.Algorithms())
+	return err == nil
+}
+
+func TestARingServesWhatThePlanSays(t *testing.T) {
+	t.Parallel()
+	p := plan()
+	r := InMemory()
+	if _, ok := r.Active("main"); ok {
+		t.Fatal("a key before Ensure")
+	}
+	first := ensure(t, r, "main", p, start)
+	if signer, ok := r.Active("main"); !ok || signer.Type() != "at+jwt" || signer.Key() != first.Signing {
+		t.Error("Active is not the access token signer of the active key")
+	}
+	again := ensure(t, r, "main", p, start.Add(time.Hour))
+	if again.Signing != first.Signing || again.Generation != first.Generation {
+		t.Error("a quiet hour changed the keys")
+	}
+	sealed, err := first.Seal.Seal([]byte("facts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := ensure(t, r, "main", p, start.Add(719*time.Hour))
+	if both.Public.Len() != 2 || both.Signing != first.Signing {
+		t.Error("the next key is not published before it signs")
+	}
+	second := ensure(t, r, "main", p, start.Add(720*time.Hour))
+	if second.Signing == first.Signing || second.Public.KeyIDs()[0] != second.Signing.KeyID() {
+		t.Error("the next key does not sign, or is not the first of the set")
+	}
+	if !verifies(t, first, second.Public) {
+		t.Error("a token of the retired key does not verify within its retention")
+	}
+	if got, err := second.Seals.Open(sealed); err != nil || string(got) != "facts" {
+		t.Error("what the retired key sealed does not open within its retention")
+	}
+	last := ensure(t, r, "main", p, start.Add(745*time.Hour))
+	if verifies(t, first, last.Public) {
+		t.Error("the retired key is published after its retention")
+	}
+	if _, err := last.Seals.Open(sealed); err == nil {
+		t.Error("what the retired key sealed opens after its retention")
+	}
+	if _, ok := r.Current("other"); ok {
+		t.Error("another TokenService has these keys")
+	}
+}
+
+func TestTheServedKeySetHasNoPrivateMembers(t *testing.T) {
+	t.Parallel()
+	for _, alg := range jose.Algorithms() {
+		t.Run("F314: "+alg, func(t *testing.T) {
+			t.Parallel()
+			p := plan()
+			p.Algorithm = alg
+			c := ensure(t, InMemory(), "main", p, start)
+			var doc struct{ Keys []map[string]any }
+			if err := json.Unmarshal(c.JWKS, &doc); err != nil || len(doc.Keys) != 1 {
+				t.Fatalf("not a key set of one key: %v", err)
+			}
+			public := []string{"kid", "alg", "use", "kty", "crv", "x", "y", "n", "e"}
+			for name := range doc.Keys[0] {
+				if !slices.Contains(public, name) {
+					t.Errorf("the key has a member %q", name)
+				}
+			}
+			set, warnings, err := jose.ParseKeySet(c.JWKS, jose.KeySetOptions{})
+			if err != nil || len(warnings) != 0 || !verifies(t, c, set) {
+				t.Errorf("a relying party cannot use the key set: %v %v", warnings, err)
+			}
+		})
+	}
+}
+
+func TestARevokedKeyIsGoneAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(t *testing.T) *Ring{
+		"F304: in memory":      func(*testing.T) *Ring { return InMemory() },
+		"F304: in a directory": func(t *testing.T) *Ring { t.Helper(); return openDir(t, filepath.Join(t.TempDir(), "keys")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := open(t)
+			old := ensure(t, r, "main", plan(), start)
+			sealed, err := old.Seal.Seal([]byte("facts"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := r.Revoke("main", old.Signing.KeyID(), start.Add(time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+			c, _ := r.Current("main")
+			if c.Signing == nil || c.Signing.KeyID() == old.Signing.KeyID() || verifies(t, old, c.Public) {
+				t.Error("the revoked key still signs or verifies")
+			}
+			if _, err := c.Seals.Open(sealed); err == nil {
+				t.Error("what was sealed beside the revoked key still opens")
+			}
+			if err := r.Revoke("main", "unknown", start); err == nil {
+				t.Error("revoking an unknown key reports success")
+			}
+			if err := r.Revoke("other", "unknown", start); err == nil {
+				t.Error("revoking in an unknown TokenService reports success")
+			}
+		})
+	}
+}
+
+// brokenStore loses every write while broken.
+type brokenStore struct{ broken bool }
+
+func (s *brokenStore) save(string, *line) error {
+	if s.broken {
+		return errors.New("disk full")
+	}
+	return nil
+}
+func (*brokenStore) load(string) (*line, error) { return nil, nil }
+
+func TestWhatCannotBeStoredIsNotUsed(t *testing.T) {
+	t.Parallel()
+	s := &brokenStore{}
+	r := newRing(s)
+	first := ensure(t, r, "main", plan(), start)
+
+	s.broken = true
+	if err := r.Ensure("main", plan(), start.Add(719*time.Hour)); err == nil {
+		t.Error("a failed write is not reported")
+	}
+	if c, _ := r.Current("main"); c.Public.Len() != 1 || c.Signing != first.Signing {
+		t.Error("a key that is not stored was published")
+	}
+	if err := r.Revoke("main", first.Signing.KeyID(), start.Add(719*time.Hour)); err == nil {
+		t.Error("a failed write is not reported")
+	}
+	if _, ok := r.Active("main"); ok {
+		t.Error("a revoked key signs because the disk is full")
+	}
+	if set, _ := r.Public("main"); set.Len() != 0 {
+		t.Error("a revoked key is published because the disk is full")
+	}
+	s.broken = false
+	p := plan()
+	p.RevokedKeyIDs = []string{first.Signing.KeyID()}
+	ensure(t, r, "main", p, start.Add(720*time.Hour))
+}
+
+func TestAFailureToMakeAKey(t *testing.T) {
+	t.Parallel()
+	t.Run("F306: the current key goes on and the error says so", func(t *testing.T) {
+		t.Parallel()
+		r := InMemory()
+		first := ensure(t, r, "main", plan(), start)
+		r.generate = func(string) (*jose.PrivateKey, error) { return nil, errors.New("no entropy") }
+		if err := r.Ensure("main", plan(), start.Add(719*time.Hour)); err == nil || !strings.Contains(err.Error(), "no entropy") {
+			t.Errorf("the failure is not reported: %v", err)
+		}
+		if c, _ := r.Current("main"); c.Signing != first.Signing {
+			t.Error("the current key does not go on")
+		}
+	})
+	t.Run("F306: without any key nothing signs", func(t *testing.T) {
+		t.Parallel()
+		r := InMemory()
+		r.generate = func(string) (*jose.PrivateKey, error) { return nil, errors.New("no entropy") }
+		if err := r.Ensure("main", plan(), start); err == nil {
+			t.Error("the failure is not reported")
+		}
+		if _, ok := r.Active("main"); ok {
+			t.Error("there is a signer without a key")
+		}
+	})
+}
+
+func openDir(t *testing.T, dir string) *Ring {
+	t.Helper()
+	r, err := OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestKeysInADirectoryOutliveTheProcess(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "keys")
+	r := openDir(t, dir)
+	first := ensure(t, r, "main", plan(), start)
+	other := ensure(t, r, "team.one", plan(), start)
+	if first.Signing.KeyID() == other.Signing.KeyID() {
+		t.Fatal("two TokenServices share a key")
+	}
+	sealed, err := first.Seal.Seal([]byte("facts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	restarted := openDir(t, dir)
+	if _, ok := restarted.Current("main"); ok {
+		t.Error("keys are served before the plan was looked at")
+	}
+	c := ensure(t, restarted, "main", plan(), start.Add(time.Hour))
+	if c.Signing.KeyID() != first.Signing.KeyID() || !verifies(t, c, first.Public) || c.Generation != first.Generation {
+		t.Error("the key did not outlive the process")
+	}
+	if got, err := c.Seals.Open(sealed); err != nil || string(got) != "facts" {
+		t.Error("the sealing key did not outlive the process")
+	}
+	for path, want := range map[string]os.FileMode{dir: 0o700, filepath.Join(dir, "main.json"): 0o600} {
+		info, err := os.Stat(path)
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: mode %v, want %v (%v)", filepath.Base(path), info.Mode().Perm(), want, err)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 2 {
+		t.Errorf("the directory has %d entries, want 2: %v", len(entries), err)
+	}
+
+	if err := restarted.Revoke("main", c.Signing.KeyID(), start.Add(2*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	after := ensure(t, openDir(t, dir), "main", plan(), start.Add(3*time.Hour))
+	if after.Signing.KeyID() == c.Signing.KeyID() || verifies(t, c, after.Public) {
+		t.Error("a revoked key came back with the restart")
+	}
+}
+
+func TestTwoProcessesDoNotOverwriteEachOther(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "keys")
+	a, b := openDir(t, dir), openDir(t, dir)
+	first := ensure(t, a, "main", plan(), start)
+	second := ensure(t, b, "main", plan(), start)
+	if first.Signing.KeyID() != second.Signing.KeyID() {
+		t.Error("the second process made its own key instead of taking over the first's")
+	}
+}
+
+func TestAKeyFileThatVanishedIsWrittenAgain(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "keys")
+	r := openDir(t, dir)
+	first := ensure(t, r, "main", plan(), start)
+	if err := os.Remove(filepath.Join(dir, "main.json")); err != nil {
+		t.Fatal(err)
+	}
+	ensure(t, r, "main", plan(), start.Add(719*time.Hour))
+	if c := ensure(t, openDir(t, dir), "main", plan(), start.Add(719*time.Hour)); c.Signing.KeyID() != first.Signing.KeyID() {
+		t.Error("the key in use was replaced")
+	}
+}
+
+func TestKeyFilesThatCannotBeUsedStopTheStart(t *testing.T) {
+	t.Parallel()
+	edit := func(change func(doc map[string]any)) func(t *testing.T, path string) {
+		return func(t *testing.T, path string) {
+			t.Helper()
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var doc map[string]any
+			if err := json.Unmarshal(b, &doc); err != nil {
+				t.Fatal(err)
+			}
+			change(doc)
+			if b, err = json.Marshal(doc); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	slot := func(doc map[string]any) map[string]any { return doc["slots"].([]any)[0].(map[string]any) }
+	write := func(content string) func(t *testing.T, path string) {
+		return func(t *testing.T, path string) {
+			t.Helper()
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	mode := func(of func(path string) string, m os.FileMode) func(t *testing.T, path string) {
+		return func(t *testing.T, path string) {
+			t.Helper()
+			if err := os.Chmod(of(path), m); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	itself := func(path string) string { return path }
+	for name, tc := range map[string]struct {
+		spoil func(t *testing.T, path string)
+		want  string
+	}{
+		"garbage":                  {write("garbage"), "not a key file"},
+		"an empty file":            {write(""), "not a key file"},
+		"half a file":              {write(`{"version": 1, "tokenService": "main"`), "not a key file"},
+		"a file of a megabyte":     {write(strings.Repeat(" ", 1<<20)), "larger than"},
+		"a member twice":           {write(`{"version": 1, "version": 1}`), "not a key file"},
+		"an unknown member":        {edit(func(d map[string]any) { d["extra"] = 1 }), "unknown"},
+		"a newer version":          {edit(func(d map[string]any) { d["version"] = 2 }), "version 2"},
+		"another service's file":   {edit(func(d map[string]any) { d["tokenService"] = "other" }), "another TokenService"},
+		"no generation":            {edit(func(d map[string]any) { delete(d, "generation") }), "out of range"},
+		"an unknown state":         {edit(func(d map[string]any) { slot(d)["state"] = "Dormant" }), "state"},
+		"an active slot untimed":   {edit(func(d map[string]any) { delete(slot(d), "activatedAt") }), "times"},
+		"another algorithm":        {edit(func(d map[string]any) { slot(d)["algorithm"] = "ES384" }), "alg does not fit"},
+		"no private key":           {edit(func(d map[string]any) { slot(d)["privateKey"] = "" }), "PKCS #8"},
+		"a short sealing key":      {edit(func(d map[string]any) { slot(d)["sealKey"] = "AAAA" }), "32 bytes"},
+		"F310: a kid of one's own": {edit(func(d map[string]any) { slot(d)["keyID"] = "main-key" }), "thumbprint"},
+		"F318: one private key in two slots": {edit(func(d map[string]any) {
+			second := map[string]any{}
+			for k, v := range slot(d) {
+				second[k] = v
+			}
+			second["state"] = "Retired"
+			second["retiredAt"] = second["activatedAt"]
+			d["slots"] = append(d["slots"].([]any), second)
+		}), "same private key"},
+		"a file that the group may read":       {mode(itself, 0o640), "chmod 600"},
+		"a file that the world may write":      {mode(itself, 0o602), "chmod 600"},
+		"a directory that the group may write": {mode(filepath.Dir, 0o770), "chmod 700"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "keys")
+			path := filepath.Join(dir, "main.json")
+			good := ensure(t, openDir(t, dir), "main", plan(), start)
+			tc.spoil(t, path)
+			before, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = OpenDir(dir)
+			if err == nil {
+				t.Fatal("the directory was accepted")
+			}
+			for _, want := range []string{tc.want, dir} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error does not say %q: %v", want, err)
+				}
+			}
+			secret, pemErr := good.Signing.MarshalPEM()
+			if pemErr != nil || strings.Contains(err.Error(), string(secret[30:60])) {
+				t.Errorf("the error quotes the key file: %v", pemErr)
+			}
+			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+				t.Errorf("the file was changed: %v", err)
+			}
+		})
+	}
+	t.Run("F318: one private key under two TokenServices", func(t *testing.T) {
+		t.Parallel()
+		dir := filepath.Join(t.TempDir(), "keys")
+		ensure(t, openDir(t, dir), "main", plan(), start)
+		b, err := os.ReadFile(filepath.Join(dir, "main.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = bytes.Replace(b, []byte(`"tokenService": "main"`), []byte(`"tokenService": "copy"`), 1)
+		if err := os.WriteFile(filepath.Join(dir, "copy.json"), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenDir(dir); err == nil || !strings.Contains(err.Error(), "same private key") {
+			t.Errorf("two TokenServices share a key: %v", err)
+		}
+	})
+	t.Run("a file that leads out of the directory", func(t *testing.T) {
+		t.Parallel()
+		outside, dir := filepath.Join(t.TempDir(), "x.json"), filepath.Join(t.TempDir(), "keys")
+		openDir(t, dir)
+		if err := errors.Join(os.WriteFile(outside, nil, 0o600), os.Symlink(outside, filepath.Join(dir, "main.json"))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenDir(dir); err == nil {
+			t.Error("the symlink was followed")
+		}
+	})
+}
+
+func TestNamesThatAreNoFileNamesAreRefused(t *testing.T) {
+	t.Parallel()
+	r := openDir(t, filepath.Join(t.TempDir(), "keys"))
+	for _, name := range []string{"", ".", "..", "../main", "a/b", "A", "a\x00", ".hidden", "a..b", "-a", strings.Repeat("a", 201)} {
+		if err := r.Ensure(name, plan(), start); err == nil {
+			t.Errorf("%q was accepted", name)
+		}
+		if _, ok := r.Active(name); ok {
+			t.Errorf("%q has a key", name)
+		}
+	}
+}

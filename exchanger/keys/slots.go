@@ -1,0 +1,162 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package keys
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/exchequer-dev/exchequer/exchanger/jose"
+)
+
+// State is where a slot is on its way. It only moves forward.
+type State string
+
+// The states of a slot.
+const (
+	// Prepared is published and does not sign yet.
+	Prepared State = "Prepared"
+	// Active is published and signs.
+	Active State = "Active"
+	// Retired is published and does not sign any more.
+	Retired State = "Retired"
+)
+
+// Slot is one key's place, without the key.
+type Slot struct {
+	KeyID     string
+	Algorithm string
+	State     State
+	// PublishedAt is when the key became visible to relying parties.
+	PublishedAt time.Time
+	// ActivatedAt is when it began to sign; zero while Prepared.
+	ActivatedAt time.Time
+	// RetiredAt is when it signed last; zero until Retired.
+	RetiredAt time.Time
+}
+
+// Rotation says how often the signing key changes.
+type Rotation struct {
+	// Period is how long a key signs; zero means until RotateAfter asks.
+	Period time.Duration
+	// PrePublish is how long a key is published before it signs. It is at least
+	// the key set's max-age plus clock skew; the caller checks that.
+	PrePublish time.Duration
+}
+
+// Plan is what a TokenService asks of its keys.
+type Plan struct {
+	// Algorithm is what new keys sign with. Another one than the Active key's
+	// begins a new line: the old key signs until the new one has been published
+	// long enough.
+	Algorithm string
+	Rotation  Rotation
+	// RotateAfter asks for a key that became active at this time or later.
+	RotateAfter time.Time
+	// RevokedKeyIDs are never used or published again.
+	RevokedKeyIDs []string
+	// Retain is how long a retired key stays published: the longest life of a
+	// token plus clock skew.
+	Retain time.Duration
+}
+
+// maxSlots bounds how many keys are published at once. Relying parties like
+// ourselves read at most 50 (jose.DefaultKeySetKeys). A plan that wants more,
+// such as a period of a minute with tokens of a day, rotates later instead.
+const maxSlots = 32
+
+// Validate reports a plan that cannot be followed.
+func (p Plan) Validate() error {
+	switch r := p.Rotation; {
+	case !slices.Contains(jose.Algorithms(), p.Algorithm):
+		return fmt.Errorf("signing algorithm %q is not one of %v", p.Algorithm, jose.Algorithms())
+	case r.Period < 0 || r.PrePublish < 0 || p.Retain < 0:
+		return errors.New("rotation period, prePublish and retention must not be negative")
+	case r.Period != 0 && r.Period <= r.PrePublish:
+		return fmt.Errorf("rotation period %s must be longer than prePublish %s", r.Period, r.PrePublish)
+	}
+	return nil
+}
+
+// Advance moves slots to where the plan wants them at now. It returns the new
+// slots and, when a key is missing, the algorithm of the key to make; the caller
+// adds it (NewSlot) and calls Advance again. Slots is not altered; it has at
+// most one Active slot, and so has the result.
+//
+// It is pure and idempotent: equal input gives equal output, and a second call
+// at the same time changes nothing. A clock that goes back makes nothing happen
+// earlier and nothing happen twice, because no slot goes back.
+func Advance(slots []Slot, now time.Time, p Plan) (next []Slot, missing string) {
+	for _, s := range slots {
+		if !p.drops(s, now) {
+			next = append(next, s)
+		}
+	}
+	active := slices.IndexFunc(next, func(s Slot) bool { return s.State == Active })
+	// The one that was published first has waited longest.
+	prepared := -1
+	for i, s := range next {
+		if s.State == Prepared && (prepared < 0 || s.PublishedAt.Before(next[prepared].PublishedAt)) {
+			prepared = i
+		}
+	}
+	switch {
+	case active < 0 && prepared < 0:
+		return next, p.Algorithm
+	case active < 0:
+		// The first key, or the one after a revocation: waiting would mean that
+		// nobody signs.
+		next[prepared].State, next[prepared].ActivatedAt = Active, now
+		return Advance(next, now, p) // one Prepared less: this ends
+	}
+	due, ever := p.due(next[active])
+	switch {
+	case !ever:
+		return next, ""
+	case prepared < 0:
+		if !now.Before(due.Add(-p.Rotation.PrePublish)) && len(next) < maxSlots {
+			return next, p.Algorithm
+		}
+	case !now.Before(due) && !now.Before(next[prepared].PublishedAt.Add(p.Rotation.PrePublish)):
+		next[active].State, next[active].RetiredAt = Retired, now
+		next[prepared].State, next[prepared].ActivatedAt = Active, now
+		return Advance(next, now, p)
+	}
+	return next, ""
+}
+
+// NewSlot is the slot of a key that Advance asked for: published from now on.
+func NewSlot(keyID, algorithm string, now time.Time) Slot {
+	return Slot{KeyID: keyID, Algorithm: algorithm, State: Prepared, PublishedAt: now}
+}
+
+// drops reports slots that must go: revoked, retired long enough, or prepared
+// for a line that is not wanted any more (such a key has signed nothing).
+func (p Plan) drops(s Slot, now time.Time) bool {
+	switch {
+	case slices.Contains(p.RevokedKeyIDs, s.KeyID):
+		return true
+	case s.State == Retired:
+		return !now.Before(s.RetiredAt.Add(p.Retain))
+	case s.State == Prepared:
+		return s.Algorithm != p.Algorithm
+	}
+	return false
+}
+
+// due is when the active slot should hand over, if ever.
+func (p Plan) due(active Slot) (due time.Time, ever bool) {
+	if active.Algorithm != p.Algorithm {
+		return active.ActivatedAt, true
+	}
+	if p.Rotation.Period > 0 {
+		due, ever = active.ActivatedAt.Add(p.Rotation.Period), true
+	}
+	if p.RotateAfter.After(active.ActivatedAt) && (!ever || p.RotateAfter.Before(due)) {
+		due, ever = p.RotateAfter, true
+	}
+	return due, ever
+}
