@@ -122,7 +122,7 @@ func embedded(a netip.Addr) (netip.Addr, bool) {
 	case netip.MustParsePrefix("2002::/16").Contains(a): // 6to4: bits 16 to 47
 		return netip.AddrFrom4([4]byte(b[2:6])), true
 	case netip.MustParsePrefix("64:ff9b::/96").Contains(a), // NAT64: the last 32 bits
-		netip.MustParsePrefix("64:ff9b:1::/48").Contains(a), // local use; a /96 of it in practice
+		netip.MustParsePrefix("64:ff9b:1::/48").Contains(a),                                 // local use; a /96 of it in practice
 		netip.MustParsePrefix("::/96").Contains(a) && !a.IsLoopback() && !a.IsUnspecified(): // IPv4-compatible (RFC 4291, deprecated)
 		return netip.AddrFrom4([4]byte(b[12:16])), true
 	}

@@ -1,0 +1,27 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package issuer keeps the public keys of trusted issuers: discovery, fetch,
+// cache, cool-down.
+//
+// It promises that:
+//   - only declared issuers are ever dialled, each by a worker of its own, so
+//     that a slow one delays nobody else; a caller's token names a key, never a
+//     URL, and an unknown key costs at most one fetch per cool-down;
+//   - reading a key takes no lock that is held during I/O;
+//   - a fetch that failed, or that found no keys, removes none; the last good
+//     keys serve until their bound and not beyond; a fetch that succeeded is the
+//     whole truth, so a key that its issuer removed is gone with it;
+//   - "this issuer has no such key" (ErrKeyUnknown: refuse) and "cannot tell"
+//     (ErrUnable: try again) are different answers.
+//
+// It refuses redirects (all of them: the declared URL is the one that is
+// asked), addresses that package egress does not allow, proxies from the
+// environment, compressed answers, documents over their size, media types
+// other than application/json and application/jwk-set+json, discovery documents
+// of another issuer, and a jwks_uri on a host that was not declared. No request
+// carries a credential.
+//
+// It may be imported by subject, clientauth and the programs; it imports jose
+// and egress. Whether an issuer may be used for a request is not known here.
+package issuer
