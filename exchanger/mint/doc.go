@@ -1,0 +1,14 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package mint turns a decision into a token.
+//
+// It promises: nothing is signed that [policy.Snapshot.Decide] did not allow; what
+// was signed is parsed again, as a stranger would, and compared with the decision
+// before it is released; a token that is too large is refused, never cut.
+//
+// It refuses: a decision that does not allow, a key of another algorithm than the
+// token service's, and its own work when it differs from the decision.
+//
+// Only package exchange imports it: there is one path to the signer.
+package mint
