@@ -1,0 +1,162 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+// ClaimValidationRule is a rule over the claims of a token: either an
+// expression with its message, or a claim with its required value.
+type ClaimValidationRule struct {
+	// expression is a CEL expression over claims that must give true.
+	//
+	// +optional
+	Expression Expression `json:"expression,omitempty"`
+
+	// message is what the audit record and explain say when the rule does not hold.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+
+	// claim is the name of a claim that must be there as a string.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Claim string `json:"claim,omitempty"`
+
+	// requiredValue is the value that the claim must have.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	RequiredValue string `json:"requiredValue,omitempty"`
+}
+
+// ClaimMappings say what the claims of a token mean.
+type ClaimMappings struct {
+	// subject is who the token is about.
+	//
+	// +optional
+	// +kubebuilder:default={claim: sub}
+	Subject ClaimOrExpression `json:"subject,omitempty"`
+
+	// username is what people call the subject. Absent, there is none.
+	//
+	// +optional
+	Username *ClaimOrExpression `json:"username,omitempty"`
+
+	// groups are the subject's groups: a string or a list of strings. Absent,
+	// there are none.
+	//
+	// +optional
+	Groups *ClaimOrExpression `json:"groups,omitempty"`
+
+	// scopes are the scopes that the token carries. Absent, it carries none.
+	//
+	// +optional
+	Scopes *ScopeMapping `json:"scopes,omitempty"`
+
+	// extra are further values that policies may ask about.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=key
+	// +kubebuilder:validation:MaxItems=32
+	Extra []ExtraMapping `json:"extra,omitempty"`
+
+	// authentication says how and when the subject logged in. What is not
+	// mapped is not carried on.
+	//
+	// +optional
+	Authentication *AuthenticationMapping `json:"authentication,omitempty"`
+}
+
+// ScopeMapping says which scopes a token carries.
+type ScopeMapping struct {
+	ClaimOrExpression `json:",inline"`
+
+	// prefix is stripped from every scope; a scope without it is dropped.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Prefix string `json:"prefix,omitempty"`
+
+	// map translates scopes, after the prefix was stripped. A scope that is
+	// not in it stays as it is.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=from
+	// +kubebuilder:validation:MaxItems=64
+	Map []ScopeTranslation `json:"map,omitempty"`
+}
+
+// ScopeTranslation is a foreign scope and what it is called here.
+type ScopeTranslation struct {
+	// from is the scope in the token.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	From string `json:"from"`
+
+	// to is what it is called here.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	To string `json:"to"`
+}
+
+// ExtraMapping is a further value that policies may ask about: a string or a
+// list of strings. A missing claim is an absent value; an expression that errs
+// refuses the token.
+type ExtraMapping struct {
+	// key is the name under which expressions find it in extra.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	Key string `json:"key"`
+
+	ClaimOrExpression `json:",inline"`
+}
+
+// AuthenticationMapping says how and when the subject logged in.
+type AuthenticationMapping struct {
+	// acr is the authentication context class.
+	//
+	// +optional
+	ACR *ClaimOrExpression `json:"acr,omitempty"`
+
+	// amr are the authentication methods.
+	//
+	// +optional
+	AMR *ClaimOrExpression `json:"amr,omitempty"`
+
+	// authTime is when the subject logged in, in seconds since 1970.
+	//
+	// +optional
+	AuthTime *ClaimOrExpression `json:"authTime,omitempty"`
+}
+
+// Directory is a webhook that knows more about subjects than their tokens say.
+// It is given issuer, subject and claims, and answers with subject, groups and
+// extra, each optional.
+type Directory struct {
+	// url is where the review is sent, by HTTPS POST. Empty: there is no directory.
+	//
+	// +optional
+	URL URL `json:"url,omitempty"`
+
+	// caBundle is what its certificate is verified with, instead of the
+	// system's authorities.
+	//
+	// +optional
+	CABundle PEM `json:"caBundle,omitempty"`
+
+	// timeout is how long an answer may take, at most 5s. No answer in time is
+	// an outage, never an approval.
+	//
+	// +optional
+	// +kubebuilder:default="2s"
+	Timeout Duration `json:"timeout,omitempty"`
+}
