@@ -1,0 +1,99 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth
+
+import "github.com/exchequer-dev/exchequer/exchanger/policy"
+
+// The grant types whose names are known here.
+const (
+	// GrantTokenExchange is RFC 8693's, the one that this build serves.
+	GrantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+	// AssertionTypeJWT is the client_assertion_type of RFC 7523.
+	AssertionTypeJWT = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+)
+
+// Token type identifiers (RFC 8693 section 3, drafts, and our own).
+const (
+	URNAccessToken  = "urn:ietf:params:oauth:token-type:access_token"
+	URNIDToken      = "urn:ietf:params:oauth:token-type:id_token"
+	URNJWT          = "urn:ietf:params:oauth:token-type:jwt"
+	URNRefreshToken = "urn:ietf:params:oauth:token-type:refresh_token"
+	URNSAML2        = "urn:ietf:params:oauth:token-type:saml2"
+	URNTransaction  = "urn:ietf:params:oauth:token-type:txn_token"
+	URNIDJAG        = "urn:ietf:params:oauth:token-type:id-jag"
+	URIHandover     = "https://exchequer.dev/token-type/handover"
+)
+
+// Token types that can be asked for by name and that no policy of this build can
+// grant: the decision refuses them, by the same check that refuses a type which
+// a policy does not list.
+const (
+	TypeIDToken      policy.TokenType = "IDToken"
+	TypeRefreshToken policy.TokenType = "RefreshToken"
+	TypeSAML2        policy.TokenType = "SAML2"
+	TypeTransaction  policy.TokenType = "TransactionToken"
+	TypeIDJAG        policy.TokenType = "IDJAG"
+	TypeHandover     policy.TokenType = "Handover"
+)
+
+// TokenTypeURN is the issued_token_type of what was minted; empty for a type
+// that this build does not mint.
+func TokenTypeURN(t policy.TokenType) string {
+	switch t {
+	case policy.TypeAccessToken:
+		return URNAccessToken
+	case policy.TypeJWT:
+		return URNJWT
+	}
+	return ""
+}
+
+// ParseTokenType turns requested_token_type into what is asked for; absent is an
+// access token (RFC 8693 section 2.1 leaves the choice to us).
+func ParseTokenType(urn string) (policy.TokenType, *policy.Refusal) {
+	switch urn {
+	case "", URNAccessToken:
+		return policy.TypeAccessToken, nil
+	case URNJWT:
+		return policy.TypeJWT, nil
+	case URNIDToken:
+		return TypeIDToken, nil
+	case URNRefreshToken:
+		return TypeRefreshToken, nil
+	case URNSAML2:
+		return TypeSAML2, nil
+	case URNTransaction:
+		return TypeTransaction, nil
+	case URNIDJAG:
+		return TypeIDJAG, nil
+	case URIHandover:
+		return TypeHandover, nil
+	}
+	return "", invalid("requested_token_type is none that this service knows")
+}
+
+// ParsePresentedAs turns subject_token_type or actor_token_type, which param
+// names, into what the token is presented as. The class of a token comes from
+// the token itself; this only says what the caller takes it for.
+func ParsePresentedAs(param, urn string) (policy.PresentedAs, *policy.Refusal) {
+	switch urn {
+	case URNAccessToken:
+		return policy.AsAccessToken, nil
+	case URNIDToken:
+		return policy.AsIDToken, nil
+	case URNJWT:
+		return policy.AsJWT, nil
+	}
+	return "", invalid(param + " must be the access_token, id_token or jwt token type")
+}
+
+func invalid(detail string) *policy.Refusal { return refuse(policy.FormInvalid, detail) }
+
+func unsupported(detail string) *policy.Refusal {
+	return refuse(policy.ParameterUnsupported, detail)
+}
+
+func refuse(reason policy.Reason, detail string) *policy.Refusal {
+	return &policy.Refusal{Outcome: policy.Denied, Reason: reason, Check: "form", Detail: detail}
+}

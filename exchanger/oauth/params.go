@@ -1,0 +1,221 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth
+
+import (
+	"slices"
+
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
+)
+
+// Bounds on parameters, beyond the 64 KiB of the whole form.
+const (
+	// maxTargets bounds resource and audience together: each becomes a lookup, a
+	// policy decision and a name in the token.
+	maxTargets = 16
+	// maxClientID is the longest client_id that an ExchangeClient can have.
+	maxClientID = 253
+)
+
+// Params are the parameters of a token request, decoded and checked for form.
+// An empty string is an absent parameter (RFC 6749 section 3.2).
+type Params struct {
+	// GrantType is [GrantTokenExchange], the only one that ParseForm lets pass.
+	GrantType string
+
+	ClientID            string
+	ClientSecret        string
+	ClientAssertionType string
+	ClientAssertion     string
+
+	SubjectToken string
+	SubjectAs    policy.PresentedAs
+	// ActorToken and ActorAs are both set or both empty.
+	ActorToken string
+	ActorAs    policy.PresentedAs
+
+	// Audiences and Resources are sets in the order in which they were asked.
+	Audiences []string
+	Resources []string
+
+	// Scopes are those asked for, without duplicates; ScopeGiven tells a request
+	// without the parameter.
+	Scopes     []string
+	ScopeGiven bool
+
+	// TokenType is what requested_token_type asks for.
+	TokenType policy.TokenType
+}
+
+// raw holds the values that can be judged only once all of them are known.
+type raw struct {
+	grant, scope                       string
+	subjectType, actorType, wantedType string
+	// refused is the first parameter by name that is known and not served.
+	refused string
+}
+
+// field says where the value of a known parameter goes: nowhere for one that is
+// refused when it is sent.
+func (p *Params) field(r *raw, name string) (into *string, known bool) {
+	switch name {
+	case "grant_type":
+		return &r.grant, true
+	case "client_id":
+		return &p.ClientID, true
+	case "client_secret":
+		return &p.ClientSecret, true
+	case "client_assertion_type":
+		return &p.ClientAssertionType, true
+	case "client_assertion":
+		return &p.ClientAssertion, true
+	case "subject_token":
+		return &p.SubjectToken, true
+	case "subject_token_type":
+		return &r.subjectType, true
+	case "actor_token":
+		return &p.ActorToken, true
+	case "actor_token_type":
+		return &r.actorType, true
+	case "scope":
+		return &r.scope, true
+	case "requested_token_type":
+		return &r.wantedType, true
+	}
+	return nil, slices.Contains(refusedParameters, name)
+}
+
+// refusedParameters change what a request means in another dialect or in a
+// feature that is not served: ignoring one would answer a different question
+// from the one that was asked (CVE-2026-9704 was such a silent drop).
+var refusedParameters = []string{
+	// Dialects: vendor extensions and other grants.
+	"requested_issuer", "subject_issuer", "authorization_details", "request", "request_uri",
+	"assertion", "code", "username", "password", "claims", "dpop_jkt", "refresh_token",
+	// Impersonation, proof of possession, hand-over, transaction tokens.
+	"requested_subject", "reason", "subject_token_proof", "handover_jkt", "request_context", "request_details",
+}
+
+// Known says whether name is a parameter that means something here. A known
+// parameter in the query string is refused, wherever else it stands.
+func Known(name string) bool {
+	if name == "audience" || name == "resource" {
+		return true
+	}
+	_, known := new(Params).field(new(raw), name)
+	return known
+}
+
+// ParseForm reads the body of a token request. The Params share no memory with
+// body. Order matters for the answer: form, then grant type, then parameters,
+// so that another grant is told that it is not served and not that its own
+// parameters are not.
+func ParseForm(body []byte) (*Params, *policy.Refusal) {
+	var space [maxPairs]pair
+	pairs, ref := split(body, space[:0])
+	if ref != nil {
+		return nil, ref
+	}
+	p, r := &Params{}, raw{}
+	if ref := p.collect(&r, pairs); ref != nil {
+		return nil, ref
+	}
+	switch {
+	case r.grant == "":
+		return nil, invalid("grant_type is missing")
+	case r.grant != GrantTokenExchange:
+		return nil, refuse(policy.GrantUnsupported, "grant_type is not "+GrantTokenExchange)
+	case r.refused != "":
+		return nil, unsupported(r.refused + " is not served")
+	}
+	p.GrantType = GrantTokenExchange
+	if ref := p.tokens(&r); ref != nil {
+		return nil, ref
+	}
+	if len(p.ClientID) > maxClientID {
+		return nil, refuse(policy.ClientUnknown, "client_id is longer than any client's")
+	}
+	p.TokenType, ref = ParseTokenType(r.wantedType)
+	if ref != nil {
+		return nil, ref
+	}
+	p.ScopeGiven = r.scope != ""
+	p.Scopes, ref = ParseScope(r.scope)
+	if ref != nil {
+		return nil, ref
+	}
+	return p, nil
+}
+
+func (p *Params) collect(r *raw, pairs []pair) *policy.Refusal {
+	for i, kv := range pairs {
+		switch kv.name {
+		case "audience":
+			p.Audiences = appendSet(p.Audiences, kv.value)
+		case "resource":
+			p.Resources = appendSet(p.Resources, kv.value)
+		default:
+			for _, earlier := range pairs[:i] {
+				if earlier.name == kv.name {
+					return invalid("a parameter is given twice; only resource and audience may be")
+				}
+			}
+			into, known := p.field(r, kv.name)
+			switch {
+			case into != nil:
+				*into = kv.value
+			case known && kv.value != "" && r.refused == "":
+				r.refused = kv.name
+			}
+		}
+	}
+	if len(p.Audiences)+len(p.Resources) > maxTargets {
+		return invalid("more than 16 targets: resource and audience together")
+	}
+	return nil
+}
+
+func appendSet(set []string, v string) []string {
+	if v == "" || slices.Contains(set, v) {
+		return set
+	}
+	return append(set, v)
+}
+
+// tokens checks the presented tokens and what they are presented as.
+func (p *Params) tokens(r *raw) (ref *policy.Refusal) {
+	switch {
+	case p.SubjectToken == "":
+		return invalid("subject_token is missing")
+	case r.subjectType == "":
+		return invalid("subject_token_type is missing")
+	case p.ActorToken != "" && r.actorType == "":
+		return invalid("actor_token without actor_token_type")
+	case p.ActorToken == "" && r.actorType != "":
+		// RFC 8693 section 2.1: must not be there without an actor token. A token
+		// that an earlier layer dropped would look like this.
+		return invalid("actor_token_type without actor_token")
+	}
+	if p.SubjectAs, ref = ParsePresentedAs("subject_token_type", r.subjectType); ref != nil {
+		return ref
+	}
+	if ref = bare("subject_token", p.SubjectToken); ref != nil || p.ActorToken == "" {
+		return ref
+	}
+	if p.ActorAs, ref = ParsePresentedAs("actor_token_type", r.actorType); ref != nil {
+		return ref
+	}
+	return bare("actor_token", p.ActorToken)
+}
+
+// bare refuses a token in any wrapping: whitespace, "Bearer ", quotes, a line
+// break. Nothing is trimmed; the bytes that are judged are the bytes that came.
+func bare(param, token string) *policy.Refusal {
+	for i := range len(token) {
+		if c := token[i]; c <= ' ' || c > '~' || c == '"' || c == '\'' {
+			return refuse(policy.TokenMalformed, param+" has characters that no token has: send it without quotes, spaces or a scheme name")
+		}
+	}
+	return nil
+}

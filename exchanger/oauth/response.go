@@ -1,0 +1,55 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth
+
+import (
+	"encoding/json"
+	"strconv"
+)
+
+// Token types of RFC 6749, RFC 9449 and RFC 8693 section 2.2.1.
+const (
+	TokenTypeBearer = "Bearer"
+	// TokenTypeNA is for a token that is no access token.
+	TokenTypeNA = "N_A"
+)
+
+// Response is a successful answer (RFC 8693 section 2.2.1).
+type Response struct {
+	AccessToken     string
+	IssuedTokenType string
+	TokenType       string
+	// ExpiresIn is the token's remaining life in seconds.
+	ExpiresIn int64
+	// Scope is what the token has; empty is left out.
+	Scope string
+}
+
+// AppendJSON appends the answer's body to dst.
+func (r *Response) AppendJSON(dst []byte) []byte {
+	dst = appendString(append(dst, `{"access_token":`...), r.AccessToken)
+	dst = appendString(append(dst, `,"issued_token_type":`...), r.IssuedTokenType)
+	dst = appendString(append(dst, `,"token_type":`...), r.TokenType)
+	dst = strconv.AppendInt(append(dst, `,"expires_in":`...), r.ExpiresIn, 10)
+	if r.Scope != "" {
+		dst = appendString(append(dst, `,"scope":`...), r.Scope)
+	}
+	return append(dst, '}')
+}
+
+// appendString appends s as a JSON string. What we answer with is plain ASCII by
+// construction; anything else takes the standard library's way.
+func appendString(dst []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			quoted, err := json.Marshal(s)
+			if err != nil {
+				return append(dst, `""`...)
+			}
+			return append(dst, quoted...)
+		}
+	}
+	dst = append(append(dst, '"'), s...)
+	return append(dst, '"')
+}
