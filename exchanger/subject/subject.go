@@ -1,0 +1,173 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package subject
+
+import (
+	"context"
+	"crypto/sha256"
+	"slices"
+	"time"
+
+	"github.com/exchequer-dev/exchequer/exchanger/jose"
+	"github.com/exchequer-dev/exchequer/exchanger/keys"
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
+	"github.com/exchequer-dev/exchequer/exchanger/subject/trust"
+)
+
+// OwnKeys are the keys of this installation's token services; [keys.Ring] has
+// them.
+type OwnKeys interface {
+	Current(service string) (*keys.Current, bool)
+}
+
+// maxSkew is the largest clockSkew that a TrustedIssuer may have.
+const maxSkew = 60 * time.Second
+
+// ownType is the only typ that a token of ours has when it can be exchanged
+// (RFC 9068).
+const ownType = "at+jwt"
+
+// Options are the knobs of a Verifier; a zero field means its default.
+type Options struct {
+	// Limits bound a token before it is read.
+	Limits jose.Limits
+	// Cache bounds what is remembered.
+	Cache trust.Limits
+}
+
+// Verifier verifies presented tokens. It is safe for concurrent use.
+type Verifier struct {
+	issuers trust.Keys
+	own     OwnKeys
+	limits  jose.Limits
+	cache   *trust.Cache[*remembered]
+}
+
+// remembered is a verified token and why it is believed: by a trusted issuer's
+// key, or by one of ours.
+type remembered struct {
+	token *policy.Token
+	proof trust.Proof
+	// ownKey is the key of ours that verified it, nil for a trusted issuer's.
+	ownKey *jose.PublicKey
+}
+
+// New makes a Verifier that takes trusted issuers' keys from issuers and this
+// installation's from own.
+func New(issuers trust.Keys, own OwnKeys, o Options) *Verifier {
+	return &Verifier{issuers: issuers, own: own, limits: o.Limits, cache: trust.NewCache[*remembered](o.Cache)}
+}
+
+// Stats are the counts of the cache of verified tokens.
+func (v *Verifier) Stats() trust.Stats { return v.cache.Stats() }
+
+// Verify returns what a token says, once it is certain who says it. The result
+// may be shared between requests and must not be changed. Whether the token is
+// valid now, for whom it was, and what it is good for is not known yet: that is
+// for [policy.Snapshot.Decide].
+func (v *Verifier) Verify(ctx context.Context, svc *policy.TokenService, token string, now time.Time) (*policy.Token, *policy.Refusal) {
+	limit := v.limits.TokenBytes
+	if limit <= 0 {
+		limit = jose.DefaultTokenBytes
+	}
+	if len(token) > limit {
+		// Not even hashed.
+		return nil, trust.Deny(policy.TokenMalformed, "the token is above its limit")
+	}
+	key := trust.Key{Service: svc.Name(), Digest: sha256.Sum256([]byte(token))}
+	if r, ok := v.cache.Get(&key, now); ok {
+		if v.stands(r, svc) {
+			return r.token, nil
+		}
+		v.cache.Drop(&key)
+	}
+	r, skew, ref := v.verify(ctx, svc, token, key.Digest)
+	if ref != nil {
+		if ref.Check == "" {
+			ref.Check = "subjectToken"
+		}
+		return nil, ref
+	}
+	if until := r.token.ExpiresAt.Add(skew); now.Before(until) {
+		v.cache.Put(key, r, trust.Cost(len(token)), until)
+	}
+	return r.token, nil
+}
+
+// stands reports whether a remembered token would be verified the same way now.
+func (v *Verifier) stands(r *remembered, svc *policy.TokenService) bool {
+	if r.ownKey == nil {
+		_, ok := r.proof.Stands(v.issuers, svc)
+		return ok
+	}
+	if r.token.RawIssuer != svc.Issuer() || slices.Contains(svc.Spec().RevokedKeyIDs, r.ownKey.KeyID()) {
+		return false
+	}
+	current, ok := v.own.Current(svc.Name())
+	if !ok {
+		return false
+	}
+	key, ok := current.Public.Key(r.ownKey.KeyID())
+	return ok && key == r.ownKey
+}
+
+func (v *Verifier) verify(ctx context.Context, svc *policy.TokenService, token string, digest [sha256.Size]byte) (*remembered, time.Duration, *policy.Refusal) {
+	c, err := jose.Parse(token, v.limits)
+	if err != nil {
+		return nil, 0, trust.Malformed(err)
+	}
+	if iss, _ := c.UnverifiedIssuer(); iss == svc.Issuer() {
+		r, ref := v.verifyOwn(svc, c, digest)
+		return r, maxSkew, ref
+	}
+	ti, verified, proof, ref := trust.Verify(ctx, v.issuers, svc, c, trust.Subject)
+	if ref != nil {
+		return nil, 0, ref
+	}
+	t, ref := ti.Identify(presented(verified, digest))
+	if ref != nil {
+		return nil, 0, ref
+	}
+	return &remembered{token: t, proof: proof}, ti.Spec().ClockSkew, nil
+}
+
+// verifyOwn verifies a token that this token service has issued.
+func (v *Verifier) verifyOwn(svc *policy.TokenService, c *jose.Compact, digest [sha256.Size]byte) (*remembered, *policy.Refusal) {
+	if c.Type() != ownType {
+		return nil, trust.Deny(policy.TokenClass, "a token of this token service is not of typ at+jwt")
+	}
+	if slices.Contains(svc.Spec().RevokedKeyIDs, c.KeyID()) {
+		return nil, trust.Deny(policy.TokenRevoked, "the token's key is one of revokedKeyIDs of TokenService "+svc.Name())
+	}
+	current, ok := v.own.Current(svc.Name())
+	if !ok {
+		return nil, &policy.Refusal{Outcome: policy.Unable, Reason: policy.KeysUnavailable, Detail: "TokenService " + svc.Name() + " has no keys yet"}
+	}
+	key, ok := current.Public.Key(c.KeyID())
+	if !ok {
+		return nil, trust.Deny(policy.TokenSignature, "TokenService "+svc.Name()+" has no key with the token's kid")
+	}
+	// Our keys each name the one algorithm that they are for.
+	verified, err := c.Verify(key, []string{key.Algorithm()})
+	if err != nil {
+		return nil, trust.Deny(policy.TokenSignature, "TokenService "+svc.Name()+": "+err.Error())
+	}
+	sealed, ok := verified.Claims["xqr"].(string)
+	if !ok {
+		return nil, trust.Deny(policy.TokenMalformed, "a token of this token service is without its sealed facts")
+	}
+	facts, err := current.Seals.Open(sealed)
+	if err != nil {
+		return nil, trust.Deny(policy.TokenMalformed, err.Error())
+	}
+	t, ref := svc.IdentifyOwn(presented(verified, digest), facts)
+	if ref != nil {
+		return nil, ref
+	}
+	return &remembered{token: t, ownKey: key}, nil
+}
+
+func presented(v jose.Verified, digest [sha256.Size]byte) policy.Presented {
+	return policy.Presented{Type: v.Type, Header: v.Header, Claims: v.Claims, Digest: digest}
+}
