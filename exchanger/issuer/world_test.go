@@ -171,6 +171,7 @@ func inWorld(t *testing.T, tune func(*issuer.Options), f func(w *world)) {
 		if err := <-done; err != nil {
 			t.Errorf("Run: %v", err)
 		}
+		time.Sleep(2 * time.Second) // a fault that writes once a second notices that its peer is gone
 	})
 }
 
@@ -243,4 +244,20 @@ func (w *world) wantState(want issuer.State) {
 	if st := w.status(corp); st.State != want {
 		w.t.Fatalf("state %s (%s), want %s", st.State, st.Message, want)
 	}
+}
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// run runs a manager outside of a bubble until the test ends.
+func run(t *testing.T, m *issuer.Manager) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- m.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
 }
