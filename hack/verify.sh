@@ -60,7 +60,7 @@ step "Go sources are formatted" formatted
 step "go.mod is tidy" tidy
 step "modules have not changed since they were pinned" go mod verify
 step "go vet" go vet -p 2 ./...
-step "links and commands in the pages" go run ./hack/docs-check
+step "pages are true: links, commands, manifests, field tables" go run ./hack/docs
 step "every numbered case has a test or a reason" go run ./hack/coverage-spec -check -quiet
 step "linters" make --no-print-directory lint
 

@@ -8,6 +8,10 @@ fmt: ## Format the Go sources.
 lint: ## Run the linters of .golangci.yml.
 	$(LINT_TOOL) golangci-lint run
 
+.PHONY: docs
+docs: ## Rewrite the field tables of docs/kinds from the CRDs, and check the pages.
+	$(GO) run ./hack/docs -write
+
 .PHONY: tidy
 tidy: ## Tidy every go.mod.
 	$(GO) mod tidy
