@@ -251,7 +251,7 @@ func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 // run runs a manager outside of a bubble until the test ends.
 func run(t *testing.T, m *issuer.Manager) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- m.Run(ctx) }()
 	t.Cleanup(func() {
