@@ -5,6 +5,9 @@ package v1alpha1
 
 // ClaimValidationRule is a rule over the claims of a token: either an
 // expression with its message, or a claim with its required value.
+//
+// +kubebuilder:validation:XValidation:rule=`(has(self.claim) && self.claim != "") != (has(self.expression) && self.expression != "")`,message=`exactly one of claim and expression must be set`
+// +kubebuilder:validation:XValidation:rule=`(has(self.requiredValue) && self.requiredValue != "") == (has(self.claim) && self.claim != "")`,message=`requiredValue belongs to claim: set both or neither`
 type ClaimValidationRule struct {
 	// expression is a CEL expression over claims that must give true.
 	//
@@ -96,6 +99,7 @@ type ScopeTranslation struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^[!#-\\[\\]-~]+$')`,message=`must be printable ASCII without spaces, quotes or backslashes`
 	From string `json:"from"`
 
 	// to is what it is called here.
@@ -103,6 +107,7 @@ type ScopeTranslation struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^[!#-\\[\\]-~]+$')`,message=`must be printable ASCII without spaces, quotes or backslashes`
 	To string `json:"to"`
 }
 
@@ -158,5 +163,6 @@ type Directory struct {
 	//
 	// +optional
 	// +kubebuilder:default="2s"
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('1ms') && duration(self) <= duration('5s')`,message=`must be more than nothing and at most 5s`
 	Timeout Duration `json:"timeout,omitempty"`
 }

@@ -5,6 +5,8 @@ package v1alpha1
 
 // ClientAuthentication is one way in which a client proves who it is: exactly
 // one of its members.
+//
+// +kubebuilder:validation:XValidation:rule=`[has(self.kubernetesServiceAccount), has(self.privateKeyJWT), has(self.clientSecret), has(self.mutualTLS), has(self.spiffe), has(self.public)].filter(x, x).size() == 1`,message=`exactly one of kubernetesServiceAccount, privateKeyJWT, clientSecret, mutualTLS, spiffe and public must be set`
 type ClientAuthentication struct {
 	// kubernetesServiceAccount takes the projected token of a service account
 	// as the client assertion, so that there is no secret to keep.
@@ -46,6 +48,7 @@ type ServiceAccountAuthentication struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	Name string `json:"name"`
 
 	// issuer names the TrustedIssuer of the service account's cluster. Absent,
@@ -53,6 +56,7 @@ type ServiceAccountAuthentication struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=189
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$`
 	Issuer string `json:"issuer,omitempty"`
 
 	// uid is the UID that the service account must have. Absent, one that was
@@ -65,6 +69,8 @@ type ServiceAccountAuthentication struct {
 
 // PrivateKeyJWTAuthentication are the public keys of a client: exactly one of
 // inline and configMapRef.
+//
+// +kubebuilder:validation:XValidation:rule=`has(self.inline) != has(self.configMapRef)`,message=`exactly one of inline and configMapRef must be set`
 type PrivateKeyJWTAuthentication struct {
 	// inline are the keys themselves.
 	//
@@ -78,6 +84,8 @@ type PrivateKeyJWTAuthentication struct {
 }
 
 // ClientSecretAuthentication is a client secret: exactly one of secretRef and sha256.
+//
+// +kubebuilder:validation:XValidation:rule=`has(self.secretRef) != (has(self.sha256) && self.sha256 != "")`,message=`exactly one of secretRef and sha256 must be set`
 type ClientSecretAuthentication struct {
 	// secretRef names the secret, which has at least 32 characters.
 	//
@@ -89,16 +97,20 @@ type ClientSecretAuthentication struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule=`self == "" || self.matches('^[0-9a-f]{64}$')`,message=`must be the SHA-256 of the secret as 64 lower-case hexadecimal digits; the secret itself must not stand here`
 	SHA256 string `json:"sha256,omitempty"`
 }
 
 // MutualTLSAuthentication is what a client certificate must say: exactly one
 // of sanDNS, sanURI, subjectDN and thumbprints.
+//
+// +kubebuilder:validation:XValidation:rule=`[has(self.sanDNS) && self.sanDNS != "", has(self.sanURI) && self.sanURI != "", has(self.subjectDN) && self.subjectDN != "", has(self.thumbprints)].filter(x, x).size() == 1`,message=`exactly one of sanDNS, sanURI, subjectDN and thumbprints must be set`
 type MutualTLSAuthentication struct {
 	// sanDNS is a DNS name that the certificate must have.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule=`self == "" || self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')`,message=`must be a DNS name in lower case, without *`
 	SANDNS string `json:"sanDNS,omitempty"`
 
 	// sanURI is a URI that the certificate must have.
@@ -122,6 +134,7 @@ type MutualTLSAuthentication struct {
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:MinLength=43
 	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches('^([0-9a-f]{64}|[A-Za-z0-9_-]{43})$')`,message=`must be a SHA-256 hash: 64 lower-case hexadecimal digits or 43 base64url characters`
 	Thumbprints []string `json:"thumbprints,omitempty"`
 }
 
@@ -132,6 +145,7 @@ type SPIFFEAuthentication struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$')`,message=`must be a SPIFFE ID: spiffe://, the trust domain and a path`
 	ID string `json:"id"`
 
 	// issuer names the TrustedIssuer of the trust domain. Absent, it is the
@@ -139,6 +153,7 @@ type SPIFFEAuthentication struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=189
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$`
 	Issuer string `json:"issuer,omitempty"`
 }
 

@@ -10,6 +10,16 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Namespaced,shortName=xcs,categories=exchequer
+// +kubebuilder:metadata:annotations="exchequer.dev/schema=1"
+// +kubebuilder:printcolumn:name="Scope",type=string,JSONPath=`.spec.scope`
+// +kubebuilder:printcolumn:name="Parametric",type=string,JSONPath=`.spec.parameter.expression`,priority=1
+// +kubebuilder:printcolumn:name="Description",type=string,JSONPath=`.spec.description`,priority=1
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Suspended",type=boolean,JSONPath=`.spec.suspend`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule=`size(self.metadata.name) <= 189`,message=`the name must have at most 189 characters, so that <namespace>/<name> fits the 253 of a client ID`
+// +kubebuilder:validation:XValidation:rule=`(has(self.spec.scope) && self.spec.scope != "" ? self.spec.scope : self.metadata.name) == (has(oldSelf.spec.scope) && oldSelf.spec.scope != "" ? oldSelf.spec.scope : oldSelf.metadata.name)`,message=`scope cannot be changed: make another ClientScope and move its users`
 type ClientScope struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -31,6 +41,8 @@ type ClientScope struct {
 }
 
 // ClientScopeSpec is what a scope is.
+//
+// +kubebuilder:validation:XValidation:rule=`self.tokenServiceRef.name == oldSelf.tokenServiceRef.name`,message=`tokenServiceRef cannot be changed: delete the object and create it for the other TokenService`
 type ClientScopeSpec struct {
 	// suspend, when true, makes the object count as absent, at once.
 	//
@@ -49,6 +61,8 @@ type ClientScopeSpec struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule=`self == "" || self.matches('^[!#-)+-\\[\\]-~]+$')`,message=`must be printable ASCII without spaces, quotes, backslashes or *`
+	// +kubebuilder:validation:XValidation:rule=`self != 'offline_access'`,message=`offline_access is reserved: it asks for a refresh token`
 	Scope string `json:"scope,omitempty"`
 
 	// description says what the scope allows, for people.

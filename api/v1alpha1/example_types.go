@@ -32,6 +32,7 @@ type ExampleRequest struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9._/-]+$`
 	Client string `json:"client"`
 
 	// issuer is the TrustedIssuer of the subject token, or self.
@@ -39,6 +40,7 @@ type ExampleRequest struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=189
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	Issuer string `json:"issuer"`
 
 	// origin is the TrustedIssuer of the first subject token in the chain,
@@ -46,6 +48,7 @@ type ExampleRequest struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=189
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$`
 	Origin string `json:"origin,omitempty"`
 
 	// claims are the claims of the subject token.
@@ -128,6 +131,7 @@ type ExampleActor struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=189
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	Issuer string `json:"issuer"`
 
 	// claims are the claims of the actor token.
@@ -142,6 +146,8 @@ type ExampleActor struct {
 
 // ExampleProof is the key whose possession a request proves, by the names of
 // the members of cnf: exactly one of jkt and x5t#S256.
+//
+// +kubebuilder:validation:XValidation:rule=`(has(self.jkt) && self.jkt != "") != (has(self.x5t__hash__S256) && self.x5t__hash__S256 != "")`,message=`exactly one of jkt and x5t#S256 must be set`
 type ExampleProof struct {
 	// jkt is the thumbprint (RFC 7638) of the key of a DPoP proof.
 	//
@@ -157,6 +163,9 @@ type ExampleProof struct {
 }
 
 // ExampleResult is what must come of a request. What is absent is not compared.
+//
+// +kubebuilder:validation:XValidation:rule=`!self.allowed || !has(self.reason) || self.reason == ""`,message=`reason is why an exchange is refused: it needs allowed: false`
+// +kubebuilder:validation:XValidation:rule=`self.allowed || (!has(self.scope) && !has(self.audience))`,message=`scope and audience are of the token: they need allowed: true`
 type ExampleResult struct {
 	// allowed is whether the exchange is allowed.
 	//

@@ -11,6 +11,15 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Namespaced,shortName=xc,categories=exchequer
+// +kubebuilder:metadata:annotations="exchequer.dev/schema=1"
+// +kubebuilder:printcolumn:name="Client ID",type=string,JSONPath=`.status.clientID`
+// +kubebuilder:printcolumn:name="Grants",type=string,JSONPath=`.spec.grants`,priority=1
+// +kubebuilder:printcolumn:name="Format",type=string,JSONPath=`.spec.token.format`,priority=1
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Suspended",type=boolean,JSONPath=`.spec.suspend`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule=`size(self.metadata.name) <= 189`,message=`the name must have at most 189 characters, so that <namespace>/<name> fits the 253 of a client ID`
 type ExchangeClient struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -45,6 +54,10 @@ const (
 )
 
 // ExchangeClientSpec is who a client is, and what a target of exchanges is called.
+//
+// +kubebuilder:validation:XValidation:rule=`self.tokenServiceRef.name == oldSelf.tokenServiceRef.name`,message=`tokenServiceRef cannot be changed: delete the object and create it for the other TokenService`
+// +kubebuilder:validation:XValidation:rule=`(has(self.clientID) ? self.clientID : "") == (has(oldSelf.clientID) ? oldSelf.clientID : "")`,message=`clientID cannot be changed: create another ExchangeClient`
+// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.saml) || (has(self.saml) && self.saml.entityID == oldSelf.saml.entityID)`,message=`saml.entityID cannot be changed or taken away: create another ExchangeClient`
 type ExchangeClientSpec struct {
 	// suspend, when true, makes the object count as absent, at once.
 	//
@@ -63,6 +76,7 @@ type ExchangeClientSpec struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule=`self == "" || self.matches('^[A-Za-z0-9._/-]+$')`,message=`must consist of letters, digits, dots, underscores, hyphens and slashes, and begin with the namespace and a slash`
 	ClientID string `json:"clientID,omitempty"`
 
 	// grants are the grants that the client may use.
@@ -80,6 +94,8 @@ type ExchangeClientSpec struct {
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:XValidation:rule=`size(self) == 1 || !self.exists(a, has(a.public))`,message=`public stands alone: a client that can keep a secret is not public`
+	// +kubebuilder:validation:XValidation:rule=`self.filter(a, has(a.clientSecret)).size() <= 2`,message=`at most two client secrets: the old one and the new one`
 	Authentication []ClientAuthentication `json:"authentication,omitempty"`
 
 	// audiences are further names of this client as a target. Each is owned by
@@ -90,6 +106,7 @@ type ExchangeClientSpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=512
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches('^[!-)+-~]+$')`,message=`must not contain spaces, control characters or *: audiences are compared exactly`
 	Audiences []string `json:"audiences,omitempty"`
 
 	// resources are the resource URIs (RFC 8707) of this client as a target.
@@ -122,6 +139,10 @@ type ExchangeClientSpec struct {
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=512
+// +kubebuilder:validation:XValidation:rule=`self.matches('^[A-Za-z][A-Za-z0-9+.-]*:[!-~]+$')`,message=`must be an absolute URI without spaces`
+// +kubebuilder:validation:XValidation:rule=`!self.contains('#')`,message=`must not have a fragment (RFC 8707, section 2)`
+// +kubebuilder:validation:XValidation:rule=`!self.matches('^[^/]*//[^/]*@')`,message=`must not contain a user name or password`
+// +kubebuilder:validation:XValidation:rule=`!self.contains('*')`,message=`must not contain *: resources are compared exactly`
 type ResourceURI string
 
 // NameIDFormat is how a SAML assertion names its subject.
@@ -201,6 +222,7 @@ type TargetToken struct {
 	// for the policy and the TokenService to say, whose default is 5m.
 	//
 	// +optional
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('60s') && duration(self) <= duration('24h')`,message=`must be between 60s and 24h`
 	Lifetime Duration `json:"lifetime,omitempty"`
 }
 

@@ -12,6 +12,18 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Namespaced,shortName=xp,categories=exchequer,path=exchangepolicies
+// +kubebuilder:metadata:annotations="exchequer.dev/schema=1"
+// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
+// +kubebuilder:printcolumn:name="Scope Mode",type=string,JSONPath=`.spec.target.scopeMode`
+// +kubebuilder:printcolumn:name="All Clients",type=boolean,JSONPath=`.spec.clients[*].all`
+// +kubebuilder:printcolumn:name="Impersonation",type=string,JSONPath=`.spec.impersonation`
+// +kubebuilder:printcolumn:name="Refresh",type=string,JSONPath=`.spec.token.refresh`
+// +kubebuilder:printcolumn:name="Examples",type=string,JSONPath=`.status.conditions[?(@.type=="ExamplesPassed")].status`,priority=1
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Suspended",type=boolean,JSONPath=`.spec.suspend`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule=`size(self.metadata.name) <= 189`,message=`the name must have at most 189 characters, so that <namespace>/<name> fits the 253 of a client ID`
 type ExchangePolicy struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -58,6 +70,9 @@ const (
 )
 
 // ExchangePolicySpec is what a policy allows.
+//
+// +kubebuilder:validation:XValidation:rule=`self.tokenServiceRef.name == oldSelf.tokenServiceRef.name`,message=`tokenServiceRef cannot be changed: delete the object and create it for the other TokenService`
+// +kubebuilder:validation:XValidation:rule=`self.token.binding == 'Require' || ((self.subject.audience.match == 'Client' && self.actor.audience.match == 'Client') || self.clients.all(c, has(c.name) && c.name != ""))`,message=`audience match Issuer and AnyOf need clients by name, or token.binding: Require`
 type ExchangePolicySpec struct {
 	// suspend, when true, makes the object count as absent, at once.
 	//

@@ -10,6 +10,10 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Namespaced,shortName=xr,categories=exchequer
+// +kubebuilder:metadata:annotations="exchequer.dev/schema=1"
+// +kubebuilder:printcolumn:name="Revision",type=integer,JSONPath=`.spec.revision`
+// +kubebuilder:printcolumn:name="Refused",type=integer,JSONPath=`.spec.refused.revision`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type ExchangerReplica struct {
 	metav1.TypeMeta `json:",inline"`
 

@@ -11,6 +11,14 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=xet,categories=exchequer
+// +kubebuilder:metadata:annotations="exchequer.dev/schema=1"
+// +kubebuilder:printcolumn:name="Audiences",type=string,JSONPath=`.spec.audiences`
+// +kubebuilder:printcolumn:name="Forward",type=boolean,JSONPath=`.spec.forward`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Suspended",type=boolean,JSONPath=`.spec.suspend`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule=`size(self.metadata.name) <= 189`,message=`the name must have at most 189 characters, so that <namespace>/<name> fits the 253 of a client ID`
 type ExternalTarget struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -33,6 +41,11 @@ type ExternalTarget struct {
 // ExternalTargetSpec is who may get a token at another server, and how:
 // exactly one of tokenExchange, jwtBearer, idJAG, clientCredentials,
 // linkedToken and webhook, which cannot be exchanged for another.
+//
+// +kubebuilder:validation:XValidation:rule=`self.tokenServiceRef.name == oldSelf.tokenServiceRef.name`,message=`tokenServiceRef cannot be changed: delete the object and create it for the other TokenService`
+// +kubebuilder:validation:XValidation:rule=`[has(self.tokenExchange), has(self.jwtBearer), has(self.idJAG), has(self.clientCredentials), has(self.linkedToken), has(self.webhook)].filter(x, x).size() == 1`,message=`exactly one of tokenExchange, jwtBearer, idJAG, clientCredentials, linkedToken and webhook must be set`
+// +kubebuilder:validation:XValidation:rule=`has(self.tokenExchange) == has(oldSelf.tokenExchange) && has(self.jwtBearer) == has(oldSelf.jwtBearer) && has(self.idJAG) == has(oldSelf.idJAG) && has(self.clientCredentials) == has(oldSelf.clientCredentials) && has(self.linkedToken) == has(oldSelf.linkedToken) && has(self.webhook) == has(oldSelf.webhook)`,message=`the kind of target cannot be changed: create another ExternalTarget`
+// +kubebuilder:validation:XValidation:rule=`(self.subject.audience.match == 'Client' && self.actor.audience.match == 'Client') || self.clients.all(c, has(c.name) && c.name != "")`,message=`audience match Issuer and AnyOf need clients by name`
 type ExternalTargetSpec struct {
 	// suspend, when true, makes the object count as absent, at once.
 	//
@@ -54,6 +67,7 @@ type ExternalTargetSpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=512
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches('^[!-)+-~]+$')`,message=`must not contain spaces, control characters or *: audiences are compared exactly`
 	Audiences []string `json:"audiences"`
 
 	// clients are who may ask.
@@ -148,17 +162,22 @@ type ExternalTargetSpec struct {
 }
 
 // ExternalTargetClient is who may ask: exactly one of name and namespaceSelector.
+//
+// +kubebuilder:validation:XValidation:rule=`(has(self.name) && self.name != "") != has(self.namespaceSelector)`,message=`exactly one of name and namespaceSelector must be set`
+// +kubebuilder:validation:XValidation:rule=`(has(self.name) && self.name != "") == (has(self.__namespace__) && self.__namespace__ != "")`,message=`a client by name needs its namespace, and namespace needs name`
 type ExternalTargetClient struct {
 	// namespace is the namespace of the client that name names.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$`
 	Namespace string `json:"namespace,omitempty"`
 
 	// name is the name of an ExchangeClient.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=189
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$`
 	Name string `json:"name,omitempty"`
 
 	// namespaceSelector selects the clients of namespaces.
@@ -173,6 +192,7 @@ type ExternalToken struct {
 	// TokenService, which is 5m unless that says otherwise.
 	//
 	// +optional
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('60s') && duration(self) <= duration('24h')`,message=`must be between 60s and 24h`
 	Lifetime Duration `json:"lifetime,omitempty"`
 }
 

@@ -10,6 +10,15 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=xig,categories=exchequer
+// +kubebuilder:metadata:annotations="exchequer.dev/schema=1"
+// +kubebuilder:printcolumn:name="Semantics",type=string,JSONPath=`.spec.semantics`
+// +kubebuilder:printcolumn:name="From",type=string,JSONPath=`.spec.subjectFrom`
+// +kubebuilder:printcolumn:name="Not After",type=string,JSONPath=`.spec.notAfter`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Suspended",type=boolean,JSONPath=`.spec.suspend`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule=`size(self.metadata.name) <= 189`,message=`the name must have at most 189 characters, so that <namespace>/<name> fits the 253 of a client ID`
 type ImpersonationGrant struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -56,6 +65,9 @@ const (
 )
 
 // ImpersonationGrantSpec is what is granted.
+//
+// +kubebuilder:validation:XValidation:rule=`self.tokenServiceRef.name == oldSelf.tokenServiceRef.name`,message=`tokenServiceRef cannot be changed: delete the object and create it for the other TokenService`
+// +kubebuilder:validation:XValidation:rule=`!has(self.notBefore) || self.notBefore == "" || timestamp(self.notBefore) < timestamp(self.notAfter)`,message=`notBefore must be before notAfter`
 type ImpersonationGrantSpec struct {
 	// suspend, when true, makes the object count as absent, at once.
 	//
@@ -126,6 +138,7 @@ type ImpersonationGrantSpec struct {
 	//
 	// +optional
 	// +kubebuilder:default="10m"
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('60s') && duration(self) <= duration('24h')`,message=`must be between 60s and 24h`
 	MaxTokenLifetime Duration `json:"maxTokenLifetime,omitempty"`
 
 	// reason says whether the request must give a reason.
@@ -137,6 +150,8 @@ type ImpersonationGrantSpec struct {
 
 // Impersonators are who may impersonate: a client of clients AND a person of
 // subjects or groups AND, if it is set, the expression.
+//
+// +kubebuilder:validation:XValidation:rule=`(has(self.groups) && size(self.groups) > 0) || (has(self.subjects) && size(self.subjects) > 0)`,message=`at least one entry in groups or subjects is required: an empty list is nobody`
 type Impersonators struct {
 	// clients are the clients that may ask.
 	//
@@ -176,6 +191,8 @@ type Impersonators struct {
 // ImpersonatedSubjects are who may be impersonated: a person of subjects or
 // groups AND, if it is set, the expression, and of no group of excludeGroups.
 // A subject whose groups are unknown is refused.
+//
+// +kubebuilder:validation:XValidation:rule=`(has(self.groups) && size(self.groups) > 0) || (has(self.subjects) && size(self.subjects) > 0)`,message=`at least one entry in groups or subjects is required: an empty list is nobody`
 type ImpersonatedSubjects struct {
 	// groups are groups of people, with the prefix of their issuer.
 	//

@@ -79,11 +79,14 @@ type JWTIssuerEndpoint struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=512
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches('^[!-)+-~]+$')`,message=`must not contain spaces, control characters or *: audiences are compared exactly`
 	Audiences []string `json:"audiences,omitempty"`
 }
 
 // KeysFrom is where public keys come from: exactly one of discovery, jwksURL,
 // inline and configMapRef.
+//
+// +kubebuilder:validation:XValidation:rule=`[has(self.discovery), has(self.jwksURL) && self.jwksURL != "", has(self.inline), has(self.configMapRef)].filter(x, x).size() == 1`,message=`exactly one of discovery, jwksURL, inline and configMapRef must be set`
 type KeysFrom struct {
 	// discovery finds the keys through the issuer's discovery document.
 	//
@@ -138,6 +141,8 @@ const (
 )
 
 // KubernetesIssuer trusts the service-account tokens of a cluster.
+//
+// +kubebuilder:validation:XValidation:rule=`self.validation != 'TokenReview' || has(self.cluster.local)`,message=`validation TokenReview needs the local cluster: no other API server is asked`
 type KubernetesIssuer struct {
 	// cluster is whose service accounts: exactly one of local and remote.
 	//
@@ -152,6 +157,7 @@ type KubernetesIssuer struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=512
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches('^[!-)+-~]+$')`,message=`must not contain spaces, control characters or *: audiences are compared exactly`
 	Audiences []string `json:"audiences,omitempty"`
 
 	// validation is how tokens are verified. TokenReview needs the local cluster.
@@ -162,6 +168,8 @@ type KubernetesIssuer struct {
 }
 
 // KubernetesCluster is a cluster: exactly one of local and remote.
+//
+// +kubebuilder:validation:XValidation:rule=`has(self.local) != has(self.remote)`,message=`exactly one of local and remote must be set`
 type KubernetesCluster struct {
 	// local is the cluster that the operator runs in. Its subjects are
 	// system:serviceaccount:<namespace>:<name>.
@@ -235,11 +243,14 @@ type SPIFFEIssuer struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=512
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches('^[!-)+-~]+$')`,message=`must not contain spaces, control characters or *: audiences are compared exactly`
 	Audiences []string `json:"audiences,omitempty"`
 }
 
 // SPIFFEBundle is the trust bundle of a trust domain: exactly one of inline,
 // configMapRef and url.
+//
+// +kubebuilder:validation:XValidation:rule=`[has(self.inline), has(self.configMapRef), has(self.url) && self.url != ""].filter(x, x).size() == 1`,message=`exactly one of inline, configMapRef and url must be set`
 type SPIFFEBundle struct {
 	// inline is the bundle itself.
 	//
@@ -258,6 +269,8 @@ type SPIFFEBundle struct {
 }
 
 // SAMLIssuer trusts the assertions of a SAML 2.0 identity provider.
+//
+// +kubebuilder:validation:XValidation:rule=`has(self.certificates) != (has(self.metadataURL) && self.metadataURL != "")`,message=`exactly one of certificates and metadataURL must be set`
 type SAMLIssuer struct {
 	// entityID is the exact Issuer of the assertions. It cannot be changed.
 	//
@@ -287,6 +300,7 @@ type SAMLIssuer struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=1024
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches('^[!-)+-~]+$')`,message=`must not contain spaces, control characters or *: audiences are compared exactly`
 	Audiences []string `json:"audiences"`
 
 	// recipient is the Recipient that the subject confirmation must name.

@@ -6,11 +6,18 @@ package v1alpha1
 // PEM is one or more certificates in PEM form. An empty string means absent.
 //
 // +kubebuilder:validation:MaxLength=65536
+// +kubebuilder:validation:XValidation:rule=`self == "" || self.contains('-----BEGIN CERTIFICATE-----')`,message=`must be one or more certificates in PEM form`
+// +kubebuilder:validation:XValidation:rule=`!self.contains('PRIVATE KEY-----')`,message=`must not contain a private key: this object can be read by many`
 type PEM string
 
 // URL is an absolute URL. An empty string means absent.
 //
 // +kubebuilder:validation:MaxLength=1024
+// +kubebuilder:validation:XValidation:rule=`self == "" || self.startsWith('https://') || self.matches('^http://(localhost|127(\\.[0-9]{1,3}){3}|\\[::1\\])(:[0-9]+)?(/|$)')`,message=`must be an https URL; http is possible on a loopback host only: localhost, 127.x.x.x or [::1]`
+// +kubebuilder:validation:XValidation:rule=`!self.matches('^[a-z]+://[^/]*@')`,message=`must not contain a user name or password`
+// +kubebuilder:validation:XValidation:rule=`!self.contains('?') && !self.contains('#')`,message=`must not have a query or a fragment`
+// +kubebuilder:validation:XValidation:rule=`self == "" || self.matches('^[a-z]+://([^/@]*@)?(([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[.])*[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?|((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[!-~]*)?([?#].*)?$')`,message=`must have a host, which is a DNS name without trailing dot or a complete IP address, then perhaps a port and a path, and no spaces`
+// +kubebuilder:validation:XValidation:rule=`!self.matches('^[a-z]+://([^/@]*@)?(169[.]254[.]|0[.]|22[4-9][.]|2[3-5][0-9][.]|\\[(::\\]|::ffff:|::FFFF:|[fF][eE][89abAB]|[fF][fF]))')`,message=`must not be a link-local, multicast or unspecified address`
 type URL string
 
 // JSONWebKeySet is a set of public keys (RFC 7517), written in the object itself.
@@ -28,6 +35,9 @@ type JSONWebKeySet struct {
 // symmetric keys are declared only so that they can be refused: a schema that
 // did not know them would prune them, and a private key that had been
 // published to everyone who may read this object would go unnoticed.
+//
+// +kubebuilder:validation:XValidation:rule=`!has(self.d) && !has(self.p) && !has(self.q) && !has(self.dp) && !has(self.dq) && !has(self.qi) && !has(self.oth) && !has(self.k)`,message=`is a private key: take out d, p, q, dp, dq, qi, oth and k, and replace the key, because it has been written down here`
+// +kubebuilder:validation:XValidation:rule=`self.kty == 'RSA' ? has(self.n) && has(self.e) : self.kty == 'EC' ? has(self.crv) && has(self.x) && has(self.y) : has(self.crv) && has(self.x)`,message=`an RSA key has n and e, an EC key crv, x and y, an OKP key crv and x`
 type JSONWebKey struct {
 	// kty is the family of the key: RSA, EC or OKP.
 	//

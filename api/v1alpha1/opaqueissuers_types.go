@@ -8,6 +8,8 @@ package v1alpha1
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=512
+// +kubebuilder:validation:XValidation:rule=`self.matches('^[A-Za-z][A-Za-z0-9+.-]*:[!-~]+$')`,message=`must be an absolute URI without spaces`
+// +kubebuilder:validation:XValidation:rule=`!self.startsWith('urn:ietf:params:oauth:token-type:') && self != 'https://exchequer.dev/token-type/handover'`,message=`must be a URI of your own: this one has a meaning already`
 type TokenTypeURI string
 
 // IntrospectionIssuer asks the issuer what an opaque token is (RFC 7662).
@@ -35,6 +37,7 @@ type IntrospectionIssuer struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=512
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches('^[!-)+-~]+$')`,message=`must not contain spaces, control characters or *: audiences are compared exactly`
 	Audiences []string `json:"audiences,omitempty"`
 
 	// certificateAuthority verifies the endpoint's TLS certificate, instead of

@@ -4,18 +4,25 @@
 package v1alpha1
 
 // PolicyClient is who may ask: exactly one of name, selector and all.
+//
+// +kubebuilder:validation:XValidation:rule=`[has(self.name) && self.name != "", has(self.selector), has(self.all) && self.all].filter(x, x).size() == 1`,message=`exactly one of name, selector and all: true must be set`
+// +kubebuilder:validation:XValidation:rule=`!has(self.__namespace__) || self.__namespace__ == "" || (has(self.name) && self.name != "")`,message=`namespace belongs to name; use namespaceSelector beside selector`
+// +kubebuilder:validation:XValidation:rule=`!has(self.namespaceSelector) || has(self.selector)`,message=`namespaceSelector belongs to selector`
+// +kubebuilder:validation:XValidation:rule=`!has(self.public) || !self.public || (has(self.name) && self.name != "")`,message=`public clients are admitted by name only`
 type PolicyClient struct {
 	// namespace is the namespace of the client that name names. Absent, it is
 	// the policy's.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$`
 	Namespace string `json:"namespace,omitempty"`
 
 	// name is the name of an ExchangeClient.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=189
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$`
 	Name string `json:"name,omitempty"`
 
 	// public, when true, admits the named client although it is public.
@@ -42,11 +49,15 @@ type PolicyClient struct {
 }
 
 // PolicyIssuer is an issuer of subject or actor tokens: exactly one of name and self.
+//
+// +kubebuilder:validation:XValidation:rule=`(has(self.name) && self.name != "") != (has(self.self) && self.self)`,message=`exactly one of name and self: true must be set`
+// +kubebuilder:validation:XValidation:rule=`(has(self.self) && self.self) == (has(self.origins) && size(self.origins) > 0)`,message=`origins belong to self: true, which needs at least one`
 type PolicyIssuer struct {
 	// name is the name of a TrustedIssuer.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=189
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$`
 	Name string `json:"name,omitempty"`
 
 	// self, when true, is the TokenService itself: tokens that it issued.
@@ -62,6 +73,7 @@ type PolicyIssuer struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=189
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	Origins []string `json:"origins,omitempty"`
 }
 
@@ -142,6 +154,9 @@ const (
 
 // AudienceRule is whom a token must have been for, so that a token that leaked
 // to one service is worth nothing at another. Nothing switches the check off.
+//
+// +kubebuilder:validation:XValidation:rule=`(self.match == 'AnyOf') == (has(self.anyOf) && size(self.anyOf) > 0)`,message=`anyOf belongs to match: AnyOf, which needs at least one`
+// +kubebuilder:validation:XValidation:rule=`!has(self.authorizedParties) || self.match == 'AnyOf'`,message=`authorizedParties belong to match: AnyOf`
 type AudienceRule struct {
 	// match is Client (the asking client), Issuer (one of the TrustedIssuer's
 	// audiences) or AnyOf. Issuer and AnyOf need clients by name, or tokens
@@ -159,6 +174,7 @@ type AudienceRule struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=512
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches('^[!-)+-~]+$')`,message=`must not contain spaces, control characters or *: audiences are compared exactly`
 	AnyOf []string `json:"anyOf,omitempty"`
 
 	// authorizedParties are the values of azp or client_id that a token under
@@ -169,6 +185,8 @@ type AudienceRule struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=512
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches('^[!-)+-~]+$')`,message=`must not contain spaces, control characters or *: audiences are compared exactly`
+	// +kubebuilder:validation:MinItems=1
 	AuthorizedParties []string `json:"authorizedParties,omitempty"`
 }
 
@@ -188,6 +206,8 @@ const (
 )
 
 // PolicyActor is who may act for the subject.
+//
+// +kubebuilder:validation:XValidation:rule=`self.use == 'Forbidden' || (has(self.issuers) && size(self.issuers) > 0)`,message=`actors need at least one entry in issuers: without one, nobody could be an actor`
 type PolicyActor struct {
 	// use is Forbidden, Optional or Required.
 	//

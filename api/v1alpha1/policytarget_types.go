@@ -30,6 +30,8 @@ const (
 )
 
 // PolicyTarget is what may be asked for.
+//
+// +kubebuilder:validation:XValidation:rule=`!has(self.defaultScopes) || self.defaultScopes.all(d, has(self.scopes) && self.scopes.exists(s, d == s || d.startsWith(s + ':')))`,message=`defaultScopes must be among scopes`
 type PolicyTarget struct {
 	// clients are the targets: ExchangeClients of the policy's namespace.
 	//
@@ -76,6 +78,7 @@ type PolicyTarget struct {
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=256
+// +kubebuilder:validation:XValidation:rule=`self.matches('^[!#-)+-\\[\\]-~]+$')`,message=`must be printable ASCII without spaces, quotes, backslashes or *: scopes are compared exactly`
 type ScopeName string
 
 // TargetClient names a target.
@@ -85,6 +88,7 @@ type TargetClient struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$`
 	Namespace string `json:"namespace,omitempty"`
 
 	// name is the name of an ExchangeClient.
@@ -92,6 +96,7 @@ type TargetClient struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=189
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	Name string `json:"name"`
 }
 
@@ -162,6 +167,7 @@ type PolicyToken struct {
 	// that says otherwise.
 	//
 	// +optional
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('60s') && duration(self) <= duration('24h')`,message=`must be between 60s and 24h`
 	Lifetime Duration `json:"lifetime,omitempty"`
 
 	// claims are put into the token.

@@ -10,6 +10,7 @@ type TokenServiceReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=189
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	Name string `json:"name"`
 }
 
@@ -20,6 +21,7 @@ type NamespacedReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Namespace string `json:"namespace"`
 
 	// name is the name of the object.
@@ -27,6 +29,7 @@ type NamespacedReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=189
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	Name string `json:"name"`
 }
 
@@ -37,6 +40,7 @@ type LocalReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=189
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	Name string `json:"name"`
 }
 
@@ -49,6 +53,7 @@ type KeyReference struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	Name string `json:"name"`
 
 	// key is the key within its data.
@@ -67,6 +72,7 @@ type Selector struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, size(k) >= 1 && size(k) <= 317)`,message=`the key of a label has between 1 and 317 characters`
 	MatchLabels map[string]LabelValue `json:"matchLabels,omitempty"`
 
 	// matchExpressions are requirements on labels.
@@ -101,12 +107,15 @@ const (
 )
 
 // SelectorRequirement is one requirement on a label.
+//
+// +kubebuilder:validation:XValidation:rule=`self.operator in ['In', 'NotIn'] ? has(self.values) && size(self.values) > 0 : !has(self.values) || size(self.values) == 0`,message=`values are required with In and NotIn, and must be absent with Exists and DoesNotExist`
 type SelectorRequirement struct {
 	// key is the key of the label.
 	//
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=317
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`
 	Key string `json:"key"`
 
 	// operator is how the label is compared.
@@ -124,6 +133,8 @@ type SelectorRequirement struct {
 }
 
 // NamespaceSet says which namespaces: exactly one of names, selector and all.
+//
+// +kubebuilder:validation:XValidation:rule=`[has(self.names), has(self.selector), has(self.all) && self.all].filter(x, x).size() == 1`,message=`exactly one of names, selector and all: true must be set`
 type NamespaceSet struct {
 	// names are the names of the namespaces.
 	//
@@ -133,6 +144,7 @@ type NamespaceSet struct {
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Names []string `json:"names,omitempty"`
 
 	// selector selects namespaces by their labels.

@@ -26,6 +26,8 @@ type Rule struct {
 }
 
 // ClaimOrExpression says where a value comes from: exactly one of claim and expression.
+//
+// +kubebuilder:validation:XValidation:rule=`(has(self.claim) && self.claim != "") != (has(self.expression) && self.expression != "")`,message=`exactly one of claim and expression must be set`
 type ClaimOrExpression struct {
 	// claim is the name of the claim whose value is taken.
 	//
@@ -47,6 +49,7 @@ type TokenClaim struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule=`!(self in ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'client_id', 'azp', 'scope', 'scp', 'act', 'may_act', 'cnf', 'txn', 'impersonator', 'auth_time', 'acr', 'amr', 'sid', 'nonce', 'at_hash', 'c_hash', 'events', 'typ', 'token_use', 'email_verified', 'xqr'])`,message=`is a reserved claim: the protocol gives it its meaning, so no policy or scope can set it`
 	Name string `json:"name"`
 
 	// expression is a CEL expression that gives the value. An error refuses the

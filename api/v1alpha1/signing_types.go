@@ -37,6 +37,9 @@ const (
 )
 
 // Signing is how tokens are signed.
+//
+// +kubebuilder:validation:XValidation:rule=`(self.source == 'SecretRef') == has(self.secretRef)`,message=`secretRef is required when source is SecretRef, and must be absent otherwise`
+// +kubebuilder:validation:XValidation:rule=`(self.source == 'External') == has(self.external)`,message=`external is required when source is External, and must be absent otherwise`
 type Signing struct {
 	// algorithm is the signature algorithm.
 	//
@@ -89,6 +92,9 @@ type Signing struct {
 }
 
 // ExternalSigner is a signer that keeps the keys and is asked by gRPC.
+//
+// +kubebuilder:validation:XValidation:rule=`self.address.matches('^unix:///[!-~]+$') || self.address.matches('^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$')`,message=`address must be unix:///path or host:port`
+// +kubebuilder:validation:XValidation:rule=`self.address.startsWith('unix:') || (has(self.caBundle) && self.caBundle != "" && has(self.clientCertificateRef))`,message=`a signer at host:port needs caBundle and clientCertificateRef: it is reached by mutual TLS only`
 type ExternalSigner struct {
 	// address is where the signer listens: unix:///path, or host:port, which
 	// needs caBundle and clientCertificateRef.
@@ -111,11 +117,14 @@ type ExternalSigner struct {
 }
 
 // KeyRotation is how often keys change.
+//
+// +kubebuilder:validation:XValidation:rule=`duration(self.prePublish) < duration(self.period)`,message=`prePublish must be shorter than period, or the next key would be due before its turn`
 type KeyRotation struct {
 	// period is how long a key signs.
 	//
 	// +optional
 	// +kubebuilder:default="720h"
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('1s') && duration(self) <= duration('17520h')`,message=`must be between 1s and 17520h, which is two years`
 	Period Duration `json:"period,omitempty"`
 
 	// prePublish is how long a key is published before it signs. It must cover

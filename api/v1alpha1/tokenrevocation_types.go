@@ -12,6 +12,17 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=xtr,categories=exchequer
+// +kubebuilder:metadata:annotations="exchequer.dev/schema=1"
+// +kubebuilder:printcolumn:name="Issuer",type=string,JSONPath=`.spec.issuer`
+// +kubebuilder:printcolumn:name="Subject",type=string,JSONPath=`.spec.subject`
+// +kubebuilder:printcolumn:name="Client",type=string,JSONPath=`.spec.client`
+// +kubebuilder:printcolumn:name="Issued Before",type=string,JSONPath=`.spec.issuedBefore`
+// +kubebuilder:printcolumn:name="Expires At",type=string,JSONPath=`.spec.expiresAt`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Suspended",type=boolean,JSONPath=`.spec.suspend`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule=`size(self.metadata.name) <= 189`,message=`the name must have at most 189 characters, so that <namespace>/<name> fits the 253 of a client ID`
 type TokenRevocation struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -33,6 +44,10 @@ type TokenRevocation struct {
 
 // TokenRevocationSpec is what is revoked: the tokens that match every field
 // that is set. At least one of subject, client and tokenID is.
+//
+// +kubebuilder:validation:XValidation:rule=`self.tokenServiceRef.name == oldSelf.tokenServiceRef.name`,message=`tokenServiceRef cannot be changed: delete the object and create it for the other TokenService`
+// +kubebuilder:validation:XValidation:rule=`(has(self.subject) && self.subject != "") || (has(self.client) && self.client != "") || (has(self.tokenID) && self.tokenID != "")`,message=`at least one of subject, client and tokenID must be set`
+// +kubebuilder:validation:XValidation:rule=`(has(self.issuedBefore) && self.issuedBefore != "") || ((!has(self.subject) || self.subject == "") && (!has(self.client) || self.client == ""))`,message=`issuedBefore is required with subject or client: without it, new tokens would be refused, too`
 type TokenRevocationSpec struct {
 	// suspend, when true, makes the object count as absent, at once: what it
 	// revokes is no longer revoked.
@@ -51,6 +66,7 @@ type TokenRevocationSpec struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=189
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$`
 	Issuer string `json:"issuer,omitempty"`
 
 	// subject is whom the tokens are about, with the prefix of the issuer. It

@@ -11,6 +11,17 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=xts,categories=exchequer
+// +kubebuilder:metadata:annotations="exchequer.dev/schema=1"
+// +kubebuilder:printcolumn:name="Issuer",type=string,JSONPath=`.spec.issuer`
+// +kubebuilder:printcolumn:name="Algorithm",type=string,JSONPath=`.spec.signing.algorithm`
+// +kubebuilder:printcolumn:name="All Namespaces",type=boolean,JSONPath=`.spec.allowedNamespaces.all`
+// +kubebuilder:printcolumn:name="Replicas",type=integer,JSONPath=`.status.replicas.serving`,priority=1
+// +kubebuilder:printcolumn:name="Current",type=integer,JSONPath=`.status.replicas.current`,priority=1
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Suspended",type=boolean,JSONPath=`.spec.suspend`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule=`size(self.metadata.name) <= 189`,message=`the name must have at most 189 characters, so that <namespace>/<name> fits the 253 of a client ID`
 type TokenService struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -31,6 +42,8 @@ type TokenService struct {
 }
 
 // TokenServiceSpec is what a token service shall be.
+//
+// +kubebuilder:validation:XValidation:rule=`self.issuer == oldSelf.issuer`,message=`issuer cannot be changed: tokens carry it, and verifiers compare it exactly; create another TokenService`
 type TokenServiceSpec struct {
 	// suspend, when true, makes the object count as absent, at once.
 	//
@@ -43,6 +56,7 @@ type TokenServiceSpec struct {
 	//
 	// +required
 	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:XValidation:rule=`!self.endsWith('/')`,message=`must not end with a slash: the endpoints are the issuer, a slash and a name`
 	Issuer URL `json:"issuer"`
 
 	// hosts are further names by which clients reach this token service, for
@@ -54,6 +68,7 @@ type TokenServiceSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=261
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$`
 	Hosts []string `json:"hosts,omitempty"`
 
 	// signing is how tokens are signed.
@@ -83,6 +98,7 @@ type TokenServiceSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=512
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches('^[!-)+-~]+$')`,message=`must not contain spaces, control characters or *: audiences are compared exactly`
 	ClientAssertionAudiences []string `json:"clientAssertionAudiences,omitempty"`
 
 	// clientCertificateAuthorities are the authorities of the certificates with
@@ -142,38 +158,47 @@ type Lifetimes struct {
 }
 
 // TokenLifetime bounds how long tokens of one type live.
+//
+// +kubebuilder:validation:XValidation:rule=`duration(self.default) <= duration(self.max)`,message=`default must not be longer than max`
 type TokenLifetime struct {
 	// default is how long they live when neither policy nor target says so.
 	//
 	// +optional
 	// +kubebuilder:default="5m"
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('60s') && duration(self) <= duration('24h')`,message=`must be between 60s and 24h`
 	Default Duration `json:"default,omitempty"`
 
 	// max is the longest that a policy or target may say.
 	//
 	// +optional
 	// +kubebuilder:default="1h"
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('60s') && duration(self) <= duration('24h')`,message=`must be between 60s and 24h`
 	Max Duration `json:"max,omitempty"`
 }
 
 // RefreshLifetime bounds how long refresh tokens live.
+//
+// +kubebuilder:validation:XValidation:rule=`duration(self.idle) <= duration(self.max)`,message=`idle must not be longer than max`
 type RefreshLifetime struct {
 	// idle is how long an unused refresh token lives.
 	//
 	// +optional
 	// +kubebuilder:default="24h"
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('60s') && duration(self) <= duration('8760h')`,message=`must be between 60s and 8760h, which is a year`
 	Idle Duration `json:"idle,omitempty"`
 
 	// max is how long a family of refresh tokens lives.
 	//
 	// +optional
 	// +kubebuilder:default="720h"
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('60s') && duration(self) <= duration('8760h')`,message=`must be between 60s and 8760h, which is a year`
 	Max Duration `json:"max,omitempty"`
 
 	// offlineMax is how long a family of offline refresh tokens lives.
 	//
 	// +optional
 	// +kubebuilder:default="2160h"
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('60s') && duration(self) <= duration('8760h')`,message=`must be between 60s and 8760h, which is a year`
 	OfflineMax Duration `json:"offlineMax,omitempty"`
 }
 
@@ -258,6 +283,7 @@ type NameDelegation struct {
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:XValidation:rule=`self.matches('^(spiffe://|dns:|uri:|dn:)')`,message=`must begin with spiffe://, dns:, uri: or dn:`
 	Identities []NamePattern `json:"identities,omitempty"`
 }
 
@@ -265,6 +291,7 @@ type NameDelegation struct {
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=512
+// +kubebuilder:validation:XValidation:rule=`self.matches('^[!-)+-~]+([/:.][*])?$') || self.matches('^[/:.][*]$')`,message=`must be a name without spaces, or a prefix: * is possible at the end only, after / or : or .`
 type NamePattern string
 
 // TokenServiceStatus is what was made of a TokenService.

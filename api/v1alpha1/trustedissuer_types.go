@@ -10,6 +10,17 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=xti,categories=exchequer
+// +kubebuilder:metadata:annotations="exchequer.dev/schema=1"
+// +kubebuilder:printcolumn:name="Issuer",type=string,JSONPath=`.spec.jwt.issuer.url`
+// +kubebuilder:printcolumn:name="Use",type=string,JSONPath=`.spec.use`
+// +kubebuilder:printcolumn:name="All Namespaces",type=boolean,JSONPath=`.spec.allowedNamespaces.all`
+// +kubebuilder:printcolumn:name="Verified",type=string,JSONPath=`.status.conditions[?(@.type=="Verified")].status`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Suspended",type=boolean,JSONPath=`.spec.suspend`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule=`size(self.metadata.name) <= 189`,message=`the name must have at most 189 characters, so that <namespace>/<name> fits the 253 of a client ID`
+// +kubebuilder:validation:XValidation:rule=`!(self.metadata.name in ['system', 'self', 'userinfo'])`,message=`the names system, self and userinfo are reserved: choose another name`
 type TrustedIssuer struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -48,6 +59,12 @@ const (
 // TrustedIssuerSpec is whom to trust, and how: exactly one of jwt, kubernetes,
 // spiffe, saml, introspection, userInfo, refreshToken and webhook, which cannot
 // be exchanged for another.
+//
+// +kubebuilder:validation:XValidation:rule=`self.tokenServiceRef.name == oldSelf.tokenServiceRef.name`,message=`tokenServiceRef cannot be changed: delete the object and create it for the other TokenService`
+// +kubebuilder:validation:XValidation:rule=`[has(self.jwt), has(self.kubernetes), has(self.spiffe), has(self.saml), has(self.introspection), has(self.userInfo), has(self.refreshToken), has(self.webhook)].filter(x, x).size() == 1`,message=`exactly one of jwt, kubernetes, spiffe, saml, introspection, userInfo, refreshToken and webhook must be set`
+// +kubebuilder:validation:XValidation:rule=`has(self.jwt) == has(oldSelf.jwt) && has(self.kubernetes) == has(oldSelf.kubernetes) && has(self.spiffe) == has(oldSelf.spiffe) && has(self.saml) == has(oldSelf.saml) && has(self.introspection) == has(oldSelf.introspection) && has(self.userInfo) == has(oldSelf.userInfo) && has(self.refreshToken) == has(oldSelf.refreshToken) && has(self.webhook) == has(oldSelf.webhook)`,message=`the kind of issuer cannot be changed: create another TrustedIssuer`
+// +kubebuilder:validation:XValidation:rule=`!has(self.jwt) || !has(oldSelf.jwt) || self.jwt.issuer.url == oldSelf.jwt.issuer.url`,message=`jwt.issuer.url cannot be changed: create another TrustedIssuer`
+// +kubebuilder:validation:XValidation:rule=`!has(self.saml) || !has(oldSelf.saml) || self.saml.entityID == oldSelf.saml.entityID`,message=`saml.entityID cannot be changed: create another TrustedIssuer`
 type TrustedIssuerSpec struct {
 	// suspend, when true, makes the object count as absent, at once.
 	//
@@ -135,6 +152,8 @@ type TrustedIssuerSpec struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:Pattern=`^[!-~]*$`
+	// +kubebuilder:validation:XValidation:rule=`!self.startsWith('system:')`,message=`must not begin with system:, which is Kubernetes' own`
 	IdentityPrefix *string `json:"identityPrefix,omitempty"`
 
 	// maxTokenAge is how long after its iat a token is accepted, however long
@@ -142,12 +161,14 @@ type TrustedIssuerSpec struct {
 	//
 	// +optional
 	// +kubebuilder:default="24h"
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('1s') && duration(self) <= duration('8784h')`,message=`must be between 1s and 8784h, which is a year`
 	MaxTokenAge Duration `json:"maxTokenAge,omitempty"`
 
 	// clockSkew is by how much the issuer's clock may differ from ours, at most 60s.
 	//
 	// +optional
 	// +kubebuilder:default="30s"
+	// +kubebuilder:validation:XValidation:rule=`duration(self) <= duration('60s')`,message=`must be at most 60s`
 	ClockSkew Duration `json:"clockSkew,omitempty"`
 
 	// claimValidationRules must hold for the claims of every token.

@@ -5,6 +5,9 @@ package v1alpha1
 
 // ClientAuth is how this installation authenticates itself to another server:
 // exactly one of secretRef, privateKeyJWT and mutualTLS.
+//
+// +kubebuilder:validation:XValidation:rule=`[has(self.secretRef), has(self.privateKeyJWT), has(self.mutualTLS)].filter(x, x).size() == 1`,message=`exactly one of secretRef, privateKeyJWT and mutualTLS must be set`
+// +kubebuilder:validation:XValidation:rule=`!has(self.method) || has(self.secretRef)`,message=`method says where a client secret is sent: it needs secretRef`
 type ClientAuth struct {
 	// clientID is the client ID by which the other server knows this installation.
 	//
@@ -85,6 +88,7 @@ type Webhook struct {
 	//
 	// +optional
 	// +kubebuilder:default="2s"
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('1ms') && duration(self) <= duration('5s')`,message=`must be more than nothing and at most 5s`
 	Timeout Duration `json:"timeout,omitempty"`
 }
 
@@ -98,5 +102,6 @@ type Network struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=43
+	// +kubebuilder:validation:items:XValidation:rule=`isCIDR(self)`,message=`must be an address range such as 10.0.0.0/8`
 	AllowedCIDRs []string `json:"allowedCIDRs,omitempty"`
 }

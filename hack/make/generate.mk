@@ -1,0 +1,11 @@
+##@ Generate
+
+# What the markers in api/ become: deep copies in Go, and the CRDs.
+
+.PHONY: generate
+generate: ## Write the deep copy functions of the API types.
+	$(TOOL) controller-gen object:headerFile=hack/tools/boilerplate.go.txt paths=./api/...
+
+.PHONY: manifests
+manifests: ## Write the CRDs into config/crd.
+	$(TOOL) controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd
