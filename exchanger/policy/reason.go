@@ -109,7 +109,9 @@ const (
 	SignerUnavailable   Reason = "SignerUnavailable"
 	AuditUnavailable    Reason = "AuditUnavailable"
 	RateLimited         Reason = "RateLimited"
-	Internal            Reason = "Internal"
+	// RequestAborted is for a caller that went away before anything was signed.
+	RequestAborted Reason = "RequestAborted"
+	Internal       Reason = "Internal"
 )
 
 // Reasons returns every reason but [ReasonNone], in the order of this file.
@@ -127,7 +129,7 @@ func Reasons() []Reason {
 		TokenTypeNotGranted, LifetimeTooShort, PolicyRule, ClaimConflict, ClaimInvalid, TokenTooLarge,
 		RefreshReuse, RefreshExpired, HandoverUsed, ReplayDetected,
 		KeysUnavailable, StoreUnavailable, UpstreamUnavailable, SnapshotStale, SignerUnavailable, AuditUnavailable,
-		RateLimited, Internal,
+		RateLimited, RequestAborted, Internal,
 	}
 }
 
