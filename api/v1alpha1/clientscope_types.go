@@ -31,7 +31,7 @@ type ClientScope struct {
 	// spec is what the scope is.
 	//
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={tokenServiceRef: {name: default}}
 	Spec ClientScopeSpec `json:"spec,omitempty"`
 
 	// status is what was made of it.

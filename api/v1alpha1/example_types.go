@@ -147,7 +147,8 @@ type ExampleActor struct {
 // ExampleProof is the key whose possession a request proves, by the names of
 // the members of cnf: exactly one of jkt and x5t#S256.
 //
-// +kubebuilder:validation:XValidation:rule=`(has(self.jkt) && self.jkt != "") != (has(self.x5t__hash__S256) && self.x5t__hash__S256 != "")`,message=`exactly one of jkt and x5t#S256 must be set`
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:MaxProperties=1
 type ExampleProof struct {
 	// jkt is the thumbprint (RFC 7638) of the key of a DPoP proof.
 	//

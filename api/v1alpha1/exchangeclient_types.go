@@ -31,7 +31,7 @@ type ExchangeClient struct {
 	// spec is who the client is.
 	//
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={tokenServiceRef: {name: default}}
 	Spec ExchangeClientSpec `json:"spec,omitempty"`
 
 	// status is what was made of it.

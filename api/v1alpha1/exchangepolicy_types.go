@@ -108,7 +108,7 @@ type ExchangePolicySpec struct {
 	// actor is who may act for the subject.
 	//
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={use: Forbidden}
 	Actor PolicyActor `json:"actor,omitempty"`
 
 	// impersonation says whether tokens made under an ImpersonationGrant may

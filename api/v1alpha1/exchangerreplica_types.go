@@ -34,6 +34,7 @@ type ExchangerReplicaSpec struct {
 	//
 	// +required
 	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=9007199254740991
 	Revision int64 `json:"revision"`
 
 	// digest is the hash of what it serves.
@@ -48,6 +49,7 @@ type ExchangerReplicaSpec struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:Minimum=1
+	// +kubebuilder:validation:items:Maximum=65535
 	ReadsFormats []int32 `json:"readsFormats,omitempty"`
 
 	// refused is the newest revision that the replica would not serve.
@@ -62,6 +64,7 @@ type RefusedRevision struct {
 	//
 	// +required
 	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=9007199254740991
 	Revision int64 `json:"revision"`
 
 	// reason is why, as a word.

@@ -86,7 +86,7 @@ type ExternalTargetSpec struct {
 	// actor is who may act for the subject.
 	//
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={use: Forbidden}
 	Actor PolicyActor `json:"actor,omitempty"`
 
 	// rules must hold, over request, client, subject, actor and target.

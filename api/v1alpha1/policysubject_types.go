@@ -126,7 +126,7 @@ type PolicySubject struct {
 	// audience is whom the subject token must have been for.
 	//
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={match: Client}
 	Audience AudienceRule `json:"audience,omitempty"`
 
 	// rules must hold for the subject.
@@ -225,7 +225,7 @@ type PolicyActor struct {
 	// audience is whom the actor token must have been for.
 	//
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={match: Client}
 	Audience AudienceRule `json:"audience,omitempty"`
 
 	// rules must hold for the actor.

@@ -67,7 +67,7 @@ type Signing struct {
 	// rotation is how often keys change.
 	//
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={period: "720h", prePublish: "1h"}
 	Rotation KeyRotation `json:"rotation,omitempty"`
 
 	// rotateAfter asks for a new key once this time has come.

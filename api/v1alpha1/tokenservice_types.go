@@ -74,7 +74,7 @@ type TokenServiceSpec struct {
 	// signing is how tokens are signed.
 	//
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={source: Managed}
 	Signing Signing `json:"signing,omitempty"`
 
 	// lifetimes bound how long tokens live.
@@ -135,25 +135,25 @@ type Lifetimes struct {
 	// accessToken bounds access tokens.
 	//
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={default: "5m", max: "1h"}
 	AccessToken TokenLifetime `json:"accessToken,omitempty"`
 
 	// idToken bounds ID tokens.
 	//
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={default: "5m", max: "1h"}
 	IDToken TokenLifetime `json:"idToken,omitempty"`
 
 	// saml2 bounds SAML assertions.
 	//
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={default: "5m", max: "1h"}
 	SAML2 TokenLifetime `json:"saml2,omitempty"`
 
 	// refreshToken bounds refresh tokens.
 	//
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={idle: "24h", max: "720h", offlineMax: "2160h"}
 	RefreshToken RefreshLifetime `json:"refreshToken,omitempty"`
 }
 
@@ -260,21 +260,21 @@ type NameDelegation struct {
 	//
 	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=32
 	Audiences []NamePattern `json:"audiences,omitempty"`
 
 	// resources are resource URIs (RFC 8707).
 	//
 	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=32
 	Resources []NamePattern `json:"resources,omitempty"`
 
 	// scopes are scopes that can be asked for without an audience.
 	//
 	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:MaxItems=32
 	Scopes []NamePattern `json:"scopes,omitempty"`
 
 	// identities are the names in credentials: SPIFFE IDs, and the names of
@@ -282,16 +282,16 @@ type NameDelegation struct {
 	//
 	// +optional
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:items:XValidation:rule=`self.matches('^(spiffe://|dns:|uri:|dn:)')`,message=`must begin with spiffe://, dns:, uri: or dn:`
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:XValidation:rule=`self.startsWith('spiffe://') || self.startsWith('dns:') || self.startsWith('uri:') || self.startsWith('dn:')`,message=`must begin with spiffe://, dns:, uri: or dn:`
 	Identities []NamePattern `json:"identities,omitempty"`
 }
 
 // NamePattern is a name, or a prefix of names when it ends in *.
 //
 // +kubebuilder:validation:MinLength=1
-// +kubebuilder:validation:MaxLength=512
-// +kubebuilder:validation:XValidation:rule=`self.matches('^[!-)+-~]+([/:.][*])?$') || self.matches('^[/:.][*]$')`,message=`must be a name without spaces, or a prefix: * is possible at the end only, after / or : or .`
+// +kubebuilder:validation:MaxLength=256
+// +kubebuilder:validation:XValidation:rule=`self.matches('^[!-)+-~]*([!-)+-~]|[/:.][*])$')`,message=`must be a name without spaces, or a prefix: * is possible at the end only, after / or : or .`
 type NamePattern string
 
 // TokenServiceStatus is what was made of a TokenService.
