@@ -25,10 +25,11 @@ type PrivateKey struct {
 	secret
 	public PublicKey
 
-	// Exactly one of these is set.
+	// Exactly one of these is set. All are pointers: package fmt calls no methods
+	// of unexported fields and would print a slice, but not through a pointer.
 	ec  *ecdsa.PrivateKey
 	rsa *rsa.PrivateKey
-	ed  ed25519.PrivateKey
+	ed  *ed25519.PrivateKey
 }
 
 // rsaBits is what NIST SP 800-57 asks beyond 2030; generated once a month, the
@@ -90,7 +91,7 @@ func newPrivateKey(material any, alg string) (*PrivateKey, error) {
 		}
 	case ed25519.PrivateKey:
 		public, _ := m.Public().(ed25519.PublicKey)
-		k.ed, k.public.ed = m, public
+		k.ed, k.public.ed = &m, public
 		k.public.algorithm = EdDSA
 	case *rsa.PrivateKey:
 		if why := checkRSA(m.N, big.NewInt(int64(m.E))); why != "" {
@@ -130,7 +131,7 @@ func (k *PrivateKey) material() any {
 	case k.rsa != nil:
 		return k.rsa
 	}
-	return k.ed
+	return *k.ed
 }
 
 // Public is the half that verifies.

@@ -4,6 +4,7 @@
 package jose
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -37,7 +38,7 @@ const (
 type SealKey struct {
 	secret
 	keyID  string
-	key    []byte
+	key    *[SealKeyBytes]byte // a pointer, as in PrivateKey
 	aead   cipher.AEAD
 	header string // encoded protected header
 }
@@ -75,7 +76,7 @@ func NewSealKey(kid string, key []byte) (*SealKey, error) {
 		return nil, refuse(BadKeyID, "kid must be a string of 1 to 256 bytes")
 	}
 	return &SealKey{
-		keyID: kid, key: append([]byte(nil), key...), aead: aead,
+		keyID: kid, key: (*[SealKeyBytes]byte)(bytes.Clone(key)), aead: aead,
 		header: base64.RawURLEncoding.EncodeToString(header),
 	}, nil
 }
@@ -84,7 +85,7 @@ func NewSealKey(kid string, key []byte) (*SealKey, error) {
 func (k *SealKey) KeyID() string { return k.keyID }
 
 // Bytes is a copy of the key, for storing it.
-func (k *SealKey) Bytes() []byte { return append([]byte(nil), k.key...) }
+func (k *SealKey) Bytes() []byte { return bytes.Clone(k.key[:]) }
 
 // Seal encrypts plaintext. A result above MaxSealedBytes is refused, never cut.
 func (k *SealKey) Seal(plaintext []byte) (string, error) {
