@@ -41,6 +41,10 @@ spec:
             - {rule: "self.colour != 'red'", message: red is taken}
 `
 
+func yamlBlock(object string) string {
+	return "```yaml\napiVersion: exchequer.dev/v1alpha1\n" + object + "\n```"
+}
+
 // repository makes a small one: a Makefile, one CRD and its page.
 func repository(t *testing.T, pages map[string]string) string {
 	t.Helper()
@@ -70,17 +74,17 @@ func repository(t *testing.T, pages map[string]string) string {
 func TestPagesAreHeldToTheTree(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ page, want string }{
-		"a good page":                 {"[o](docs/other.md#a-heading-with-code) and [site](https://example.com/x) and `make build`", ""},
-		"a link to no file":           {"line\n[x](docs/gone.md)", "README.md:2: link to docs/gone.md: no such file"},
-		"a link to no heading":        {"[x](docs/other.md#gone)", "no such heading"},
-		"a link in code is text":      {"`[x](gone.md)`\n```\n[x](gone.md)\n```", ""},
-		"a target that is not there":  {"run `make bulid`", "README.md:1: make bulid: no such target"},
-		"prose about making":          {"we make promises", ""},
-		"a manifest that fits":        {"```yaml\napiVersion: exchequer.dev/v1alpha1\nkind: Thing\nspec: {colour: red}\n```", ""},
-		"a manifest with a typo":      {"```yaml\napiVersion: exchequer.dev/v1alpha1\nkind: Thing\nspec: {colour: red, parts: [{nmae: x}]}\n```", ".spec.parts[0].nmae is no field"},
-		"a manifest that lacks":       {"```yaml\napiVersion: exchequer.dev/v1alpha1\nkind: Thing\nspec: {}\n```", ".spec.colour is required"},
-		"a manifest of no kind":       {"```yaml\napiVersion: exchequer.dev/v1alpha1\nkind: Thnig\n```", "no kind is called"},
-		"the second of two documents": {"```yaml\napiVersion: v1\nkind: Namespace\n---\napiVersion: exchequer.dev/v1alpha1\nkind: Thing\nspec: {x: 1, colour: red}\n```", "README.md:5: manifest: .spec.x is no field"},
+		"a good page":                   {"[o](docs/other.md#a-heading-with-code) and [site](https://example.com/x) and `make build`", ""},
+		"a link to no file":             {"line\n[x](docs/gone.md)", "README.md:2: link to docs/gone.md: no such file"},
+		"a link to no heading":          {"[x](docs/other.md#gone)", "no such heading"},
+		"a link in code is text":        {"`[x](gone.md)`\n```\n[x](gone.md)\n```", ""},
+		"a target that is not there":    {"run `make bulid`", "README.md:1: make bulid: no such target"},
+		"prose about making":            {"we make promises", ""},
+		"a manifest that fits":          {yamlBlock("kind: ClientScope\nmetadata: {namespace: media, name: images}\nspec: {}"), ""},
+		"a manifest with a typo":        {yamlBlock("kind: ClientScope\nmetadata: {namespace: media, name: images}\nspec: {targets: [{nmae: x}]}"), "spec.targets[0].nmae"},
+		"a manifest that breaks a rule": {yamlBlock("kind: ClientScope\nmetadata: {namespace: media, name: images}\nspec: {scope: offline_access}"), "offline_access"},
+		"a manifest of no kind":         {yamlBlock("kind: ClientScpoe\nmetadata: {name: images}"), "kind: expected a kind of exchequer.dev"},
+		"the second of two documents":   {"```yaml\napiVersion: v1\nkind: Namespace\n---\napiVersion: exchequer.dev/v1alpha1\nkind: ClientScope\nmetadata: {name: x}\nspec: {x: 1}\n```", "README.md:5: manifest: spec.x"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/exchequer-dev/exchequer/exchanger/schema"
 )
 
 func main() {
@@ -56,6 +58,10 @@ func run(root string, write bool) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	judge, err := schema.New()
+	if err != nil {
+		return nil, err
+	}
 	var mistakes []string
 	mistakes = append(mistakes, missingKinds(pages, kinds)...)
 	for i := range pages {
@@ -72,7 +78,7 @@ func run(root string, write bool) ([]string, error) {
 		}
 		mistakes = append(mistakes, brokenLinks(root, *p, pages)...)
 		mistakes = append(mistakes, unknownTargets(*p, targets)...)
-		mistakes = append(mistakes, wrongManifests(*p, kinds)...)
+		mistakes = append(mistakes, wrongManifests(*p, judge)...)
 	}
 	slices.Sort(mistakes)
 	return mistakes, nil

@@ -8,19 +8,17 @@ import (
 	"fmt"
 	"strings"
 
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/exchequer-dev/exchequer/exchanger/schema"
 )
 
 const group = "exchequer.dev/"
 
-// wrongManifests checks the ```yaml blocks of a page that hold objects of ours:
-// every document must be of a kind and have only fields that the CRDs know. A
-// page whose example is refused by the API server costs a reader an evening.
-func wrongManifests(p page, kinds map[string]kind) []string {
-	if len(kinds) == 0 {
-		return nil
-	}
+// wrongManifests checks the ```yaml blocks of a page that hold objects of ours
+// as the API server would: fields, types, bounds and rules. A page whose example
+// is refused costs a reader an evening.
+func wrongManifests(p page, judge *schema.Validator) []string {
 	var mistakes []string
 	for _, m := range fence.FindAllStringSubmatchIndex(p.text, -1) {
 		if p.text[m[4]:m[5]] != "yaml" {
@@ -32,7 +30,7 @@ func wrongManifests(p page, kinds map[string]kind) []string {
 		}
 		for _, doc := range strings.Split(block, "\n---") {
 			first := at + len(doc) - len(strings.TrimLeft(doc, "\n"))
-			for _, wrong := range checkManifest([]byte(doc), kinds) {
+			for _, wrong := range checkManifest([]byte(doc), judge) {
 				mistakes = append(mistakes, fmt.Sprintf("%s:%d: manifest: %s", p.path, first, wrong))
 			}
 			at += strings.Count(doc, "\n") + 1
@@ -41,7 +39,7 @@ func wrongManifests(p page, kinds map[string]kind) []string {
 	return mistakes
 }
 
-func checkManifest(doc []byte, kinds map[string]kind) []string {
+func checkManifest(doc []byte, judge *schema.Validator) []string {
 	if len(bytes.TrimSpace(doc)) == 0 {
 		return nil
 	}
@@ -50,47 +48,13 @@ func checkManifest(doc []byte, kinds map[string]kind) []string {
 		return []string{err.Error()}
 	}
 	version, _ := object["apiVersion"].(string)
-	name, _ := object["kind"].(string)
-	if !strings.HasPrefix(version, group) || name == "PolicyTest" {
-		return nil
+	if !strings.HasPrefix(version, group) || object["kind"] == "PolicyTest" {
+		return nil // PolicyTest is a file format, not a kind
 	}
-	k, ok := kinds[name]
-	if !ok {
-		return []string{fmt.Sprintf("no kind is called %q", name)}
+	_, problems := judge.Admit(object, nil)
+	wrong := make([]string, 0, len(problems))
+	for _, problem := range problems {
+		wrong = append(wrong, problem.String())
 	}
-	return unknownFields("", object, k.schema)
-}
-
-// unknownFields walks the value along the schema.
-func unknownFields(at string, value any, schema *apiextensionsv1.JSONSchemaProps) []string {
-	if schema.XPreserveUnknownFields != nil && *schema.XPreserveUnknownFields {
-		return nil
-	}
-	var mistakes []string
-	switch v := value.(type) {
-	case map[string]any:
-		for name, inner := range v {
-			field, ok := schema.Properties[name]
-			switch {
-			case at == "" && name == "metadata":
-			case ok:
-				mistakes = append(mistakes, unknownFields(at+"."+name, inner, &field)...)
-			case schema.AdditionalProperties == nil:
-				mistakes = append(mistakes, fmt.Sprintf("%s.%s is no field", at, name))
-			}
-		}
-		for _, name := range schema.Required {
-			if _, ok := v[name]; !ok {
-				mistakes = append(mistakes, fmt.Sprintf("%s.%s is required", at, name))
-			}
-		}
-	case []any:
-		if schema.Items == nil || schema.Items.Schema == nil {
-			return []string{at + " is no list"}
-		}
-		for i, inner := range v {
-			mistakes = append(mistakes, unknownFields(fmt.Sprintf("%s[%d]", at, i), inner, schema.Items.Schema)...)
-		}
-	}
-	return mistakes
+	return wrong
 }

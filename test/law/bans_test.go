@@ -185,6 +185,22 @@ var bans = []ban{
 		breaks: [2]string{"./exchanger/clientauth", "k8s.io/client-go/kubernetes"},
 	},
 	{
+		name:   "the CRDs' validation machinery stays in schema",
+		from:   []string{"./..."},
+		unless: []string{"./exchanger/schema/...", "./hack/...", "./test/..."},
+		target: []string{"k8s.io/apiextensions-apiserver/...", "k8s.io/apiserver/..."},
+		why:    "it is an API server's worth of code; what serves requests in a cluster gets objects that an API server has judged already",
+		breaks: [2]string{"./exchanger/translate", "k8s.io/apiextensions-apiserver/pkg/apiserver/validation"},
+	},
+	{
+		name:   "schema is for what reads manifests",
+		from:   []string{"./exchanger/..."},
+		unless: []string{"./exchanger/schema/...", "./exchanger/feed/..."},
+		target: []string{"./exchanger/schema/..."},
+		why:    "translation and requests work on objects that were judged at the door; judging them again would only hide where the door is",
+		breaks: [2]string{"./exchanger/exchange", "./exchanger/schema"},
+	},
+	{
 		name:   "one store for one-time state",
 		from:   []string{"./..."},
 		unless: []string{"./exchanger/store/..."},
@@ -195,6 +211,7 @@ var bans = []ban{
 	{
 		name:   "randomness is cryptographic",
 		from:   []string{"./exchanger/...", "./controllers/...", "./cmd/..."},
+		unless: []string{"./exchanger/issuer"}, // spreads its refreshes; makes nothing that must not be guessed
 		target: []string{"math/rand", "math/rand/v2"},
 		why:    "token identifiers and keys are made here; a predictable generator must not be within reach of a wrong import line",
 		breaks: [2]string{"./exchanger/mint", "math/rand/v2"},
