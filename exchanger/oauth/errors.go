@@ -38,8 +38,9 @@ const (
 	retryRate        = 1
 )
 
-// One answer per class of reasons. Within a class a caller cannot tell reasons
-// apart; the audit record can.
+// Overloaded is the answer to a request that was shed before it was looked at.
+func Overloaded() WireError { return unavailable() }
+
 func badRequest(code, text string) WireError {
 	return WireError{Status: statusBadRequest, Code: code, Description: text}
 }
@@ -52,10 +53,8 @@ func serverError() WireError {
 	return WireError{Status: statusServerError, Code: "server_error", Description: "The service failed; its audit record has the correlation_id."}
 }
 
-// Overloaded is the answer to a request that was shed before it was looked at.
-func Overloaded() WireError { return unavailable() }
-
-// ErrorFor returns the one public answer for a reason. RFC 8693 section 2.2.2
+// ErrorFor returns the one public answer for a reason: one per class of reasons.
+// Within a class a caller cannot tell reasons apart; the audit record can. RFC 8693 section 2.2.2
 // wants invalid_request for every unacceptable subject or actor token and for
 // what policy refuses otherwise. A reason that is not known here is a bug, and
 // is answered as one.
@@ -113,11 +112,13 @@ func errorFor(reason policy.Reason) (WireError, bool) {
 }
 
 // AppendJSON appends the error's body to dst. correlationID is ours, never the
-// caller's.
+// caller's; an empty one, of an answer without a record, is left out.
 func (e WireError) AppendJSON(dst []byte, correlationID string) []byte {
 	dst = appendString(append(dst, `{"error":`...), e.Code)
 	dst = appendString(append(dst, `,"error_description":`...), e.Description)
-	dst = appendString(append(dst, `,"correlation_id":`...), correlationID)
+	if correlationID != "" {
+		dst = appendString(append(dst, `,"correlation_id":`...), correlationID)
+	}
 	return append(dst, '}')
 }
 

@@ -97,14 +97,26 @@ var refusedParameters = []string{
 	"requested_subject", "reason", "subject_token_proof", "handover_jkt", "request_context", "request_details",
 }
 
-// Known says whether name is a parameter that means something here. A known
-// parameter in the query string is refused, wherever else it stands.
-func Known(name string) bool {
-	if name == "audience" || name == "resource" {
-		return true
+// CheckQuery refuses a query string that carries a parameter of the endpoint:
+// credentials and tokens in a URL end up in the logs of every hop, and what
+// stands in two places is read differently by two layers. Other names are
+// ignored, as in the form.
+func CheckQuery(query string) *policy.Refusal {
+	if query == "" {
+		return nil
 	}
-	_, known := new(Params).field(new(raw), name)
-	return known
+	var space [maxPairs]pair
+	pairs, ref := split([]byte(query), space[:0])
+	if ref != nil {
+		return invalid("the query string is malformed; send parameters in the body")
+	}
+	for _, kv := range pairs {
+		_, known := new(Params).field(new(raw), kv.name)
+		if known || kv.name == "audience" || kv.name == "resource" {
+			return invalid("the query string has parameters; send them in the body")
+		}
+	}
+	return nil
 }
 
 // ParseForm reads the body of a token request. The Params share no memory with

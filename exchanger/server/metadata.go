@@ -1,0 +1,51 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package server
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/exchequer-dev/exchequer/exchanger/jose"
+	"github.com/exchequer-dev/exchequer/exchanger/oauth"
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
+)
+
+// document is RFC 8414 metadata in the shape that OpenID Connect discovery has,
+// too, so that verifiers of either school find our keys. It lists what this
+// build serves, nothing else.
+type document struct {
+	Issuer        string   `json:"issuer"`
+	TokenEndpoint string   `json:"token_endpoint"`
+	JWKSURI       string   `json:"jwks_uri"`
+	GrantTypes    []string `json:"grant_types_supported"`
+	// There is no authorization endpoint; RFC 8414 wants the member all the same.
+	ResponseTypes []string `json:"response_types_supported"`
+	AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
+	AuthAlgs      []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	SubjectTypes  []string `json:"subject_types_supported"`
+	// Libraries choose the algorithms that they verify with by this member.
+	IDTokenAlgs []string `json:"id_token_signing_alg_values_supported"`
+}
+
+// metadata renders the document. Every URL comes from the issuer, none from a
+// request.
+func metadata(svc *policy.TokenService) []byte {
+	base := strings.TrimSuffix(svc.Issuer(), "/")
+	b, err := json.Marshal(document{
+		Issuer:        svc.Issuer(),
+		TokenEndpoint: base + "/token",
+		JWKSURI:       base + "/jwks",
+		GrantTypes:    []string{oauth.GrantTokenExchange},
+		ResponseTypes: []string{},
+		AuthMethods:   []string{"client_secret_basic", "client_secret_post", "private_key_jwt"},
+		AuthAlgs:      jose.Algorithms(),
+		SubjectTypes:  []string{"public"},
+		IDTokenAlgs:   []string{svc.Spec().Algorithm},
+	})
+	if err != nil {
+		return nil // Strings and lists of strings cannot fail to marshal.
+	}
+	return b
+}

@@ -1,0 +1,48 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package telemetry
+
+import "time"
+
+// SnapshotAge says how long ago the snapshot was confirmed with its source.
+func (m *Metrics) SnapshotAge(age time.Duration) { m.age.Set(age.Seconds()) }
+
+// Shed counts a request that was refused unseen.
+func (m *Metrics) Shed() { m.shed.Inc() }
+
+// Panicked counts a panic that was turned into a 500.
+func (m *Metrics) Panicked() { m.panics.Inc() }
+
+// CertificateFailed counts a serving certificate that could not be loaded.
+func (m *Metrics) CertificateFailed() { m.certificateErrors.Inc() }
+
+// IssuerFetch counts one fetch of an issuer's keys; result is one of a closed
+// set of words. An issuer that the snapshot does not know is not counted.
+func (m *Metrics) IssuerFetch(issuer, result string) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.issuers[issuer] {
+		m.fetches.WithLabelValues(issuer, result).Inc()
+	}
+}
+
+// IssuerKeysAge says how long ago an issuer's keys were fetched.
+func (m *Metrics) IssuerKeysAge(issuer string, age time.Duration) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.issuers[issuer] {
+		m.keysAge.WithLabelValues(issuer).Set(age.Seconds())
+	}
+}
+
+// SigningKey is one signing key for exchequer_signing_key_info.
+type SigningKey struct{ TokenService, KeyID, Algorithm, State string }
+
+// SigningKeys says which signing keys there are; those not named are gone.
+func (m *Metrics) SigningKeys(keys []SigningKey) {
+	m.signingKeys.Reset()
+	for _, k := range keys {
+		m.signingKeys.WithLabelValues(k.TokenService, k.KeyID, k.Algorithm, k.State).Set(1)
+	}
+}
