@@ -81,10 +81,10 @@ func TestABadAnswerChangesNothing(t *testing.T) {
 		"F169: 429":                                               {jwks(fake.Status(429)), issuer.ResultStatus},
 		"F169: 500":                                               {jwks(fake.Status(500)), issuer.ResultStatus},
 		"F169: 503 for the discovery document":                    {disco(fake.Status(503)), issuer.ResultStatus},
-		"F160: a name that now resolves to a private address":     {func(w *world) { w.dns.table["corp.localhost"] = []string{"10.0.0.1"} }, issuer.ResultAddress},
-		"F159: a local name that resolves to a public address":    {func(w *world) { w.dns.table["corp.localhost"] = []string{"93.184.215.14"} }, issuer.ResultAddress},
-		"a name that is gone":                                     {func(w *world) { w.dns.table["corp.localhost"] = nil }, issuer.ResultDNS},
-		"a server that is gone":                                   {func(w *world) { w.dns.table["corp.localhost"] = []string{"127.9.9.9"} }, issuer.ResultConnect},
+		"F160: a name that now resolves to a private address":     {func(w *world) { w.dns.point("corp.localhost", "10.0.0.1") }, issuer.ResultAddress},
+		"F159: a local name that resolves to a public address":    {func(w *world) { w.dns.point("corp.localhost", "93.184.215.14") }, issuer.ResultAddress},
+		"a name that is gone":                                     {func(w *world) { w.dns.point("corp.localhost") }, issuer.ResultDNS},
+		"a server that is gone":                                   {func(w *world) { w.dns.point("corp.localhost", "127.9.9.9") }, issuer.ResultConnect},
 		"discovery nested deeper than anything that is published": {disco(fake.JSON(strings.Repeat(`{"a":`, 17) + "1" + strings.Repeat("}", 17))), issuer.ResultDiscovery},
 	}
 	for name, tc := range cases {

@@ -307,11 +307,11 @@ func TestWhatCannotBeToldIsNotDenied(t *testing.T) {
 			w.pass(24*time.Hour - time.Second)
 			w.wants("key-1", nil)
 			w.wantState(issuer.Stale)
-			changes := w.rec.changes[corp]
+			changes := w.rec.changesOf(corp)
 			w.pass(time.Second)
 			w.wantState(issuer.Failed)
-			if w.m.Generation(corp) != 0 || w.rec.changes[corp] != changes+1 {
-				t.Errorf("generation %d, %d changes told; want 0 and one more than %d", w.m.Generation(corp), w.rec.changes[corp], changes)
+			if w.m.Generation(corp) != 0 || w.rec.changesOf(corp) != changes+1 {
+				t.Errorf("generation %d, %d changes told; want 0 and one more than %d", w.m.Generation(corp), w.rec.changesOf(corp), changes)
 			}
 			w.wants("key-1", issuer.ErrUnable)
 			w.wants("random", issuer.ErrUnable)

@@ -152,6 +152,7 @@ func TestAConfigurationThatCannotWorkSaysWhy(t *testing.T) {
 		says string
 	}{
 		"F154: an http URL":                  {issuer.Source{URL: "http://login.corp.example"}, "scheme https"},
+		"F154: a URL with a query":           {issuer.Source{URL: "https://login.corp.example?a=b"}, "query"},
 		"F154: a private address":            {issuer.Source{URL: "https://10.0.0.1"}, "private"},
 		"F162: a number for a host":          {issuer.Source{URL: "https://0x7f.1"}, "number"},
 		"a key address that may not be":      {issuer.Source{URL: "https://a.example", JWKSURL: "https://169.254.169.254/"}, "link-local"},
@@ -175,8 +176,8 @@ func TestAConfigurationThatCannotWorkSaysWhy(t *testing.T) {
 			if _, err := m.Keys(t.Context(), corp, digest, "key-1"); !errors.Is(err, issuer.ErrUnable) {
 				t.Fatalf("keys: %v", err)
 			}
-			if rec.count(corp) != 0 || rec.changes[corp] != 1 {
-				t.Fatalf("%d fetches, %d changes told", rec.count(corp), rec.changes[corp])
+			if rec.count(corp) != 0 || rec.changesOf(corp) != 1 {
+				t.Fatalf("%d fetches, %d changes told", rec.count(corp), rec.changesOf(corp))
 			}
 		})
 	}

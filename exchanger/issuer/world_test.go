@@ -50,6 +50,13 @@ func (n *names) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, er
 	return out, nil
 }
 
+// point makes a host resolve to other addresses from now on.
+func (n *names) point(host string, addrs ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.table[host] = addrs
+}
+
 func (n *names) set(hook func(string) error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -86,6 +93,12 @@ func (r *record) last(name string) issuer.Result {
 		return r.results[name][n-1]
 	}
 	return ""
+}
+
+func (r *record) changesOf(name string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.changes[name]
 }
 
 func (r *record) count(name string) int {
@@ -188,7 +201,7 @@ func (w *world) issuer(name string) (*fake.Issuer, issuer.Source) {
 	w.mu.Lock()
 	w.nets[addr+":80"] = l
 	w.mu.Unlock()
-	w.dns.table[host] = []string{addr}
+	w.dns.point(host, addr)
 	srv := &http.Server{Handler: iss.Handler(), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	served := make(chan struct{})
 	go func() {

@@ -4,16 +4,15 @@
 package issuer_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
-
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"encoding/base64"
 
 	"github.com/exchequer-dev/exchequer/test/fakes/issuer"
 )
