@@ -42,7 +42,7 @@ type World struct {
 	mu   sync.Mutex
 	now  time.Time
 	spec *policy.Spec
-	svc  *policy.TokenService
+	snap *policy.Snapshot
 
 	// Ring has the service's own keys, Manager those of its trusted issuers.
 	Ring    *keys.Ring
@@ -108,10 +108,14 @@ func (w *World) Advance(d time.Duration) {
 }
 
 // Service is the token service as the manifests say now.
-func (w *World) Service() *policy.TokenService {
+func (w *World) Service() *policy.TokenService { return w.ServiceOf(Service) }
+
+// ServiceOf is another token service that the manifests declare.
+func (w *World) ServiceOf(name string) *policy.TokenService {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.svc
+	svc, _ := w.snap.Service(name)
+	return svc
 }
 
 // Change changes the manifests and puts them in force.
@@ -132,11 +136,14 @@ func (w *World) Change(changes ...func(*policy.Spec)) {
 	if err != nil {
 		w.tb.Fatal(err)
 	}
-	svc, _ := snapshot.Service(Service)
+	svc, ok := snapshot.Service(Service)
+	if !ok {
+		w.tb.Fatalf("the manifests have no token service %s", Service)
+	}
 	w.Manager.SetSources(sources(svc))
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.spec, w.svc = next, svc
+	w.spec, w.snap = next, snapshot
 }
 
 func sources(svc *policy.TokenService) []issuer.Source {
