@@ -31,6 +31,13 @@ func (c *Compact) checkHeader() error {
 			return refuse(BadType, "typ must be a media type")
 		}
 	}
+	if v, present := c.header["nonce"]; present {
+		// RFC 8555, section 6.5.2. It means nothing here, but other readers
+		// refuse another type, and what we accept they should accept.
+		if _, ok := v.(string); !ok {
+			return refuse(BadHeader, "nonce must be a string")
+		}
+	}
 	return nil
 }
 

@@ -25,11 +25,13 @@ type PrivateKey struct {
 	secret
 	public PublicKey
 
-	// Exactly one of these is set. All are pointers: package fmt calls no methods
-	// of unexported fields and would print a slice, but not through a pointer.
+	// Exactly one of these is set. Package fmt calls no methods of unexported
+	// fields and prints a slice or a pointer to one, even inside another struct;
+	// the secret numbers of ec and rsa are behind further pointers, those of ed
+	// behind a function.
 	ec  *ecdsa.PrivateKey
 	rsa *rsa.PrivateKey
-	ed  *ed25519.PrivateKey
+	ed  func() ed25519.PrivateKey
 }
 
 // rsaBits is what NIST SP 800-57 asks beyond 2030; generated once a month, the
@@ -91,7 +93,7 @@ func newPrivateKey(material any, alg string) (*PrivateKey, error) {
 		}
 	case ed25519.PrivateKey:
 		public, _ := m.Public().(ed25519.PublicKey)
-		k.ed, k.public.ed = &m, public
+		k.ed, k.public.ed = func() ed25519.PrivateKey { return m }, public
 		k.public.algorithm = EdDSA
 	case *rsa.PrivateKey:
 		if why := checkRSA(m.N, big.NewInt(int64(m.E))); why != "" {
@@ -131,7 +133,7 @@ func (k *PrivateKey) material() any {
 	case k.rsa != nil:
 		return k.rsa
 	}
-	return *k.ed
+	return k.ed()
 }
 
 // Public is the half that verifies.

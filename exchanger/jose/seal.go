@@ -38,7 +38,7 @@ const (
 type SealKey struct {
 	secret
 	keyID  string
-	key    *[SealKeyBytes]byte // a pointer, as in PrivateKey
+	bytes  func() []byte // a function, as in PrivateKey
 	aead   cipher.AEAD
 	header string // encoded protected header
 }
@@ -75,8 +75,9 @@ func NewSealKey(kid string, key []byte) (*SealKey, error) {
 	if err != nil {
 		return nil, refuse(BadKeyID, "kid must be a string of 1 to 256 bytes")
 	}
+	own := bytes.Clone(key)
 	return &SealKey{
-		keyID: kid, key: (*[SealKeyBytes]byte)(bytes.Clone(key)), aead: aead,
+		keyID: kid, bytes: func() []byte { return own }, aead: aead,
 		header: base64.RawURLEncoding.EncodeToString(header),
 	}, nil
 }
@@ -85,7 +86,7 @@ func NewSealKey(kid string, key []byte) (*SealKey, error) {
 func (k *SealKey) KeyID() string { return k.keyID }
 
 // Bytes is a copy of the key, for storing it.
-func (k *SealKey) Bytes() []byte { return bytes.Clone(k.key[:]) }
+func (k *SealKey) Bytes() []byte { return bytes.Clone(k.bytes()) }
 
 // Seal encrypts plaintext. A result above MaxSealedBytes is refused, never cut.
 func (k *SealKey) Seal(plaintext []byte) (string, error) {

@@ -90,7 +90,7 @@ func (k *PrivateKey) sign(signed []byte) ([]byte, error) {
 		digest := sha512.Sum384(signed)
 		return signECDSA(k.ec, digest[:], 96)
 	case EdDSA:
-		return ed25519.Sign(*k.ed, signed), nil
+		return ed25519.Sign(k.ed(), signed), nil
 	case RS256:
 		digest := sha256.Sum256(signed)
 		return rsa.SignPKCS1v15(nil, k.rsa, crypto.SHA256, digest[:])
