@@ -167,6 +167,41 @@ func TestTheLooseParserCheckSeesAnAlias(t *testing.T) {
 	}
 }
 
+func TestWhatIsReadToItsEndHasAnEnd(t *testing.T) {
+	t.Parallel()
+	for _, f := range goFiles(t) {
+		if f.test || f.in("./test/...", "./hack/...") {
+			continue
+		}
+		for _, v := range unboundedReads(f) {
+			t.Errorf("%s: io.ReadAll without a bound is a way to take all our memory: io.ReadAll(io.LimitReader(r, limit+1))", v)
+		}
+	}
+}
+
+func TestTheReadCheckKnowsABoundWhenItSeesOne(t *testing.T) {
+	t.Parallel()
+	for call, want := range map[string]int{
+		"io.ReadAll(r)":                         1,
+		"io.ReadAll(io.LimitReader(r, 9))":      0,
+		"io.ReadAll(&io.LimitedReader{R: r})":   0,
+		"io.ReadAll(http.MaxBytesReader(w, r))": 0,
+		"io.ReadAll(bufio.NewReader(r))":        1,
+		"other.ReadAll(r)":                      0,
+	} {
+		t.Run(call, func(t *testing.T) {
+			t.Parallel()
+			f, err := parseSource("exchanger/x/x.go", []byte("package x\nimport \"io\"\nvar _, _ = "+call))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := unboundedReads(f); len(got) != want {
+				t.Errorf("got %q, want %d", got, want)
+			}
+		})
+	}
+}
+
 func TestF368EveryGoFileCarriesTheLicence(t *testing.T) {
 	t.Parallel()
 	header := []byte("// Copyright The Exchequer Authors.\n// SPDX-License-Identifier: Apache-2.0\n")

@@ -57,6 +57,40 @@ func selections(f file, pkg string, names []string) []string {
 	return found
 }
 
+// unboundedReads returns the calls of io.ReadAll whose argument does not bound
+// itself where it stands, so that a reader of the line can see that it does.
+func unboundedReads(f file) []string {
+	var found []string
+	ast.Inspect(f.syntax, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || !isSelector(call.Fun, "io", "ReadAll") || len(call.Args) != 1 {
+			return true
+		}
+		bounded := false
+		switch arg := call.Args[0].(type) {
+		case *ast.CallExpr:
+			bounded = isSelector(arg.Fun, "io", "LimitReader") || isSelector(arg.Fun, "http", "MaxBytesReader")
+		case *ast.UnaryExpr:
+			lit, ok := arg.X.(*ast.CompositeLit)
+			bounded = ok && isSelector(lit.Type, "io", "LimitedReader")
+		}
+		if !bounded {
+			found = append(found, f.position(call))
+		}
+		return true
+	})
+	return found
+}
+
+func isSelector(e ast.Expr, pkg, name string) bool {
+	sel, ok := e.(*ast.SelectorExpr)
+	if !ok || sel.Sel.Name != name {
+		return false
+	}
+	id, ok := sel.X.(*ast.Ident)
+	return ok && id.Name == pkg
+}
+
 // initFuncs returns the init functions of f: code that runs on import, in an
 // order that nobody chose.
 func initFuncs(f file) []string {
