@@ -80,8 +80,8 @@ func TestFailuresAreRetriedMoreAndMoreSlowly(t *testing.T) {
 				w.iss.Break(fake.JWKS, fake.Status(500))
 				w.wants("random", issuer.ErrUnable) // the first failure, now
 				fetches := w.iss.Requests(fake.JWKS)
-				for _, full := range []time.Duration{5, 10, 20, 40, 80, 160, 300, 300, 300} {
-					due := time.Duration(float64(full*time.Second) * factor)
+				for _, full := range []float64{5, 10, 20, 40, 80, 160, 300, 300, 300} {
+					due := time.Duration(full * factor * float64(time.Second))
 					w.pass(due - time.Millisecond)
 					if got := w.iss.Requests(fake.JWKS); got != fetches {
 						t.Fatalf("jitter %v: retried before %v", jitter, due)

@@ -35,8 +35,10 @@ const (
 
 // Results returns every Result, so that metrics can be shown before they count.
 func Results() []Result {
-	return []Result{ResultOK, ResultAddress, ResultDNS, ResultConnect, ResultTLS, ResultTimeout, ResultStatus, ResultRedirect,
-		ResultContentType, ResultEncoding, ResultTooLarge, ResultDiscovery, ResultKeys, ResultPanic}
+	return []Result{
+		ResultOK, ResultAddress, ResultDNS, ResultConnect, ResultTLS, ResultTimeout, ResultStatus, ResultRedirect,
+		ResultContentType, ResultEncoding, ResultTooLarge, ResultDiscovery, ResultKeys, ResultPanic,
+	}
 }
 
 // fetchError is a fetch that failed, with its place in the closed set.
