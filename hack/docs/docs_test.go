@@ -99,6 +99,15 @@ func TestPagesAreHeldToTheTree(t *testing.T) {
 	}
 }
 
+func TestExamplesInFilesAreJudgedLikeThoseInPages(t *testing.T) {
+	t.Parallel()
+	bad := "# A comment.\napiVersion: exchequer.dev/v1alpha1\nkind: ClientScope\nmetadata: {namespace: media, name: images}\nspec: {nope: 1}\n"
+	mistakes, err := run(repository(t, map[string]string{"docs/examples/a/x.yaml": bad}), false)
+	if err != nil || len(mistakes) != 1 || !strings.Contains(mistakes[0], "docs/examples/a/x.yaml:1: manifest: spec.nope") {
+		t.Errorf("got %q, %v", mistakes, err)
+	}
+}
+
 func TestAKindWithoutAPageIsAMistake(t *testing.T) {
 	t.Parallel()
 	root := repository(t, nil)

@@ -80,6 +80,11 @@ func run(root string, write bool) ([]string, error) {
 		mistakes = append(mistakes, unknownTargets(*p, targets)...)
 		mistakes = append(mistakes, wrongManifests(*p, judge)...)
 	}
+	examples, err := wrongExamples(root, judge)
+	if err != nil {
+		return nil, err
+	}
+	mistakes = append(mistakes, examples...)
 	slices.Sort(mistakes)
 	return mistakes, nil
 }

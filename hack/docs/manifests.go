@@ -5,7 +5,11 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -28,13 +32,42 @@ func wrongManifests(p page, judge *schema.Validator) []string {
 		if !strings.Contains(block, "apiVersion: "+group) {
 			continue
 		}
-		for _, doc := range strings.Split(block, "\n---") {
-			first := at + len(doc) - len(strings.TrimLeft(doc, "\n"))
-			for _, wrong := range checkManifest([]byte(doc), judge) {
-				mistakes = append(mistakes, fmt.Sprintf("%s:%d: manifest: %s", p.path, first, wrong))
-			}
-			at += strings.Count(doc, "\n") + 1
+		mistakes = append(mistakes, checkManifests(p.path, at, block, judge)...)
+	}
+	return mistakes
+}
+
+// wrongExamples checks the manifests of docs/examples in the same way.
+func wrongExamples(root string, judge *schema.Validator) ([]string, error) {
+	var mistakes []string
+	dir := filepath.Join(root, "docs", "examples")
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(p, ".yaml") {
+			return err
 		}
+		text, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, p)
+		mistakes = append(mistakes, checkManifests(filepath.ToSlash(rel), 1, string(text), judge)...)
+		return err
+	})
+	return mistakes, err
+}
+
+// checkManifests judges the documents of one text that begins at a line.
+func checkManifests(file string, at int, text string, judge *schema.Validator) []string {
+	var mistakes []string
+	for _, doc := range strings.Split(text, "\n---") {
+		first := at + len(doc) - len(strings.TrimLeft(doc, "\n"))
+		for _, wrong := range checkManifest([]byte(doc), judge) {
+			mistakes = append(mistakes, fmt.Sprintf("%s:%d: manifest: %s", file, first, wrong))
+		}
+		at += strings.Count(doc, "\n") + 1
 	}
 	return mistakes
 }
