@@ -100,6 +100,9 @@ func errorFor(reason policy.Reason) (WireError, bool) {
 	case policy.KeysUnavailable, policy.StoreUnavailable, policy.UpstreamUnavailable,
 		policy.SnapshotStale, policy.SignerUnavailable, policy.AuditUnavailable:
 		return unavailable(), true
+	case policy.RequestAborted:
+		// Nobody is there to read it.
+		return unavailable(), true
 	case policy.RateLimited:
 		return WireError{Status: statusTooMany, Code: "temporarily_unavailable", Description: "Too many requests; try again later.", RetryAfter: retryRate}, true
 	case policy.Internal:

@@ -73,37 +73,31 @@ func clean(s string) bool {
 		strings.IndexByte(s, '\r') < 0 && utf8.ValidString(s)
 }
 
-// unescape appends src decoded; false when an escape is malformed.
+// unescape appends src decoded; false when an escape is malformed. Tokens, the
+// long values, have nothing to decode and are copied in one go.
 func unescape(dst *strings.Builder, src []byte) bool {
-	for len(src) > 0 {
-		i := bytes.IndexByte(src, '%')
-		plain := src
-		if i >= 0 {
-			plain = src[:i]
-		}
-		for {
-			j := bytes.IndexByte(plain, '+')
-			if j < 0 {
-				break
-			}
-			dst.Write(plain[:j])
+	if bytes.IndexByte(src, '%') < 0 && bytes.IndexByte(src, '+') < 0 {
+		dst.Write(src)
+		return true
+	}
+	for i := 0; i < len(src); i++ {
+		switch c := src[i]; c {
+		case '+':
 			dst.WriteByte(' ')
-			plain = plain[j+1:]
+		case '%':
+			if len(src) < i+3 {
+				return false
+			}
+			hi, ok1 := unhex(src[i+1])
+			lo, ok2 := unhex(src[i+2])
+			if !ok1 || !ok2 {
+				return false
+			}
+			dst.WriteByte(hi<<4 | lo)
+			i += 2
+		default:
+			dst.WriteByte(c)
 		}
-		dst.Write(plain)
-		if i < 0 {
-			return true
-		}
-		if len(src) < i+3 {
-			return false
-		}
-		hi, ok1 := unhex(src[i+1])
-		lo, ok2 := unhex(src[i+2])
-		if !ok1 || !ok2 {
-			return false
-		}
-		dst.WriteByte(hi<<4 | lo)
-		src = src[i+3:]
 	}
 	return true
 }
