@@ -43,11 +43,11 @@ func (a adapter) NativeToValue(value any) ref.Val {
 	case map[string]string:
 		return types.NewStringStringMap(a, v)
 	case *policy.Token:
-		return object{tokenKind, v}
+		return newObject(tokenKind, v, v == nil)
 	case *policy.Party:
-		return object{partyKind, v}
+		return newObject(partyKind, v, v == nil)
 	case *policy.RequestFacts:
-		return object{requestKind, v}
+		return newObject(requestKind, v, v == nil)
 	case []ref.Val:
 		return types.NewRefValList(a, v)
 	case map[ref.Val]ref.Val:
@@ -63,6 +63,13 @@ func (a adapter) NativeToValue(value any) ref.Val {
 type object struct {
 	kind  *kind
 	value any
+}
+
+func newObject(k *kind, value any, absent bool) ref.Val {
+	if absent {
+		return types.WrapErr(errAbsent)
+	}
+	return object{k, value}
 }
 
 // ConvertToNative implements ref.Val.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/checker"
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/types"
 
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
 )
@@ -103,4 +105,15 @@ func (sizes) EstimateCallCost(function, _ string, target *checker.AstNode, args 
 	}
 	cost := checker.SizeEstimate{Min: 1, Max: factSize}.MultiplyByCost(size.MultiplyByCostFactor(0.1))
 	return &checker.CallEstimate{CostEstimate: cost}
+}
+
+// estimateRange is for lists.range, whose argument is seldom a literal.
+func estimateRange(_ checker.CostEstimator, _ *checker.AstNode, args []checker.AstNode) *checker.CallEstimate {
+	size := checker.SizeEstimate{Min: 0, Max: maxRange}
+	if len(args) == 1 && args[0].Expr().Kind() == ast.LiteralKind {
+		if n, ok := args[0].Expr().AsLiteral().(types.Int); ok && n >= 0 && n <= maxRange {
+			size = checker.FixedSizeEstimate(uint64(n))
+		}
+	}
+	return &checker.CallEstimate{CostEstimate: size.AsCost(), ResultSize: &size}
 }

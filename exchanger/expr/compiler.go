@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/checker"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/ext"
 	"github.com/google/cel-go/interpreter"
@@ -77,7 +78,14 @@ func build(k key) (p *program, checked *cel.Ast, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	checked, issues := l.env.Compile(k.text)
+	parsed, issues := l.env.Parse(k.text)
+	if issues.Err() != nil {
+		return nil, nil, explain(k, issues)
+	}
+	if err := checkShape(parsed.NativeRep().Expr()); err != nil {
+		return nil, nil, err
+	}
+	checked, issues = l.env.Check(parsed)
 	if issues.Err() != nil {
 		return nil, nil, explain(k, issues)
 	}
@@ -96,13 +104,13 @@ func build(k key) (p *program, checked *cel.Ast, err error) {
 func checkResult(want policy.ResultType, t *types.Type) error {
 	if want == policy.WantBool {
 		if t.Kind() != types.BoolKind && t.Kind() != types.DynKind {
-			return fmt.Errorf("gives %s where true or false is expected", t)
+			return fmt.Errorf("gives %s where true or false is expected", friendly(t.String()))
 		}
 		return nil
 	}
 	switch t.Kind() {
 	case types.TimestampKind, types.DurationKind, types.BytesKind:
-		return fmt.Errorf("gives %s, which JSON cannot say; convert it with string()", t)
+		return fmt.Errorf("gives %s, which JSON cannot say; convert it with string()", friendly(t.String()))
 	case types.StructKind:
 		return fmt.Errorf("gives %s as a whole; name the field that is meant", t)
 	case types.TypeKind:
@@ -162,12 +170,10 @@ func newLanguage(env policy.Environment) (*language, error) {
 		cel.EagerlyValidateDeclarations(true),
 		cel.CrossTypeNumericComparisons(true),
 		cel.ParserExpressionSizeLimit(maxLength),
-		// An expression of maxLength characters has fewer nodes than that, and a
-		// macro makes some ten out of one: what is above was made to be large.
-		cel.ExpressionNodeLimit(4 * maxLength),
 		ext.Strings(ext.StringsVersion(stringsVersion)),
 		ext.Lists(ext.ListsVersion(listsVersion), ext.ListsMaxRangeSize(maxRange)),
 		ext.Sets(ext.SetsVersion(setsVersion)),
+		cel.CostEstimatorOptions(checker.OverloadCostEstimate("lists_range", estimateRange)),
 		cel.Function(fullMatchFunction,
 			cel.MemberOverload("string_full_match", []*cel.Type{cel.StringType, cel.StringType}, cel.BoolType),
 			cel.Overload("full_match_string", []*cel.Type{cel.StringType, cel.StringType}, cel.BoolType)),

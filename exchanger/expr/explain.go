@@ -52,13 +52,18 @@ func message(k key, e *common.Error) string {
 	}
 	if name, ok := between(m, "found no matching overload for '", "'"); ok {
 		_, types, _ := strings.Cut(m, "applied to '")
-		return fmt.Sprintf("%s does not take %s", strings.Trim(name, "_@"), strings.TrimSuffix(types, "'"))
+		return fmt.Sprintf("%s does not take %s", strings.Trim(name, "_@"), friendly(strings.TrimSuffix(types, "'")))
 	}
 	// The parser lists all that could follow.
 	if head, _, ok := strings.Cut(m, " expecting {"); ok {
 		return head
 	}
-	return m
+	return friendly(m)
+}
+
+// friendly gives types the names that people use.
+func friendly(s string) string {
+	return strings.NewReplacer("google.protobuf.Timestamp", "timestamp", "google.protobuf.Duration", "duration").Replace(s)
 }
 
 func between(s, before, after string) (string, bool) {

@@ -4,6 +4,7 @@
 package expr
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -42,29 +43,28 @@ var (
 	mapOfStrings  = types.NewMapType(types.StringType, types.StringType)
 )
 
-func newKind[T any](name string, fields []field[T]) *kind {
+func newKind[F any](name string, fields []field[*F]) *kind {
 	k := &kind{typ: types.NewObjectType(name), fields: make(map[string]*types.FieldType, len(fields))}
 	for _, f := range fields {
 		k.names = append(k.names, f.name)
-		absent := &absentError{field: f.name}
 		k.fields[f.name] = &types.FieldType{
 			Type: f.typ,
 			IsSet: func(target any) bool {
-				t, ok := target.(T)
-				if !ok {
+				t, ok := target.(*F)
+				if !ok || t == nil {
 					return false
 				}
 				_, known := f.get(t)
 				return known
 			},
 			GetFrom: func(target any) (any, error) {
-				t, ok := target.(T)
-				if !ok {
-					return nil, absent
+				t, ok := target.(*F)
+				if !ok || t == nil {
+					return nil, errAbsent
 				}
 				v, known := f.get(t)
 				if !known {
-					return nil, absent
+					return nil, errAbsent
 				}
 				return v, nil
 			},
@@ -73,11 +73,8 @@ func newKind[T any](name string, fields []field[T]) *kind {
 	return k
 }
 
-// absentError says that a fact was read that is not known.
-type absentError struct{ field string }
-
-// Error implements error.
-func (e *absentError) Error() string { return e.field + " is not known" }
+// errAbsent says that a fact was read that is not known.
+var errAbsent = errors.New("absent")
 
 func tokenFields() []field[*policy.Token] {
 	text := func(name string, get func(*policy.Token) string) field[*policy.Token] {

@@ -62,9 +62,15 @@ func (n *node) Exec(frame *interpreter.ExecutionFrame) ref.Val { return n.exec(f
 // Eval implements interpreter.Interpretable.
 func (n *node) Eval(vars interpreter.Activation) ref.Val { return n.exec(interpreter.AsFrame(vars)) }
 
-// meter replaces the calls whose work grows with the data by ones that charge
-// for it first.
-func (l *language) meter(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
+// meter replaces, in one program, the calls whose work grows with the data by
+// ones that charge for it first.
+type meter struct {
+	dispatcher interpreter.Dispatcher
+	// states are those of all literal patterns.
+	states int64
+}
+
+func (m *meter) decorate(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
 	call, ok := i.(interpreter.InterpretableCall)
 	if !ok {
 		return i, nil
@@ -79,7 +85,7 @@ func (l *language) meter(i interpreter.InterpretableV2) (interpreter.Interpretab
 	case name == operators.In || name == operators.OldIn:
 		return newIn(call.ID(), args), nil
 	case name == matchesFunction || name == fullMatchFunction:
-		return newMatch(call)
+		return m.newMatch(call)
 	case isZoned(name) && len(args) == 2:
 		return planZoned(call)
 	default:
@@ -87,7 +93,7 @@ func (l *language) meter(i interpreter.InterpretableV2) (interpreter.Interpretab
 		if !ok {
 			return i, nil
 		}
-		return l.newPriced(call, price), nil
+		return m.newPriced(call, price), nil
 	}
 }
 
@@ -99,7 +105,7 @@ func newRange(id int64, inner interpreter.InterpretableV2, step int64) interpret
 		switch r := v.(type) {
 		case traits.Mapper:
 			n := sizeOf(r)
-			charge(frame, n*(step+4)) // and sorting
+			charge(frame, n*(step+10)) // and sorting
 			return sortedKeys(r)
 		case traits.Lister:
 			charge(frame, sizeOf(r)*step)
@@ -187,10 +193,10 @@ func newIn(id int64, args []interpreter.InterpretableV2) interpreter.Interpretab
 		if s, ok := l.(types.String); ok {
 			switch elems := list.Value().(type) {
 			case []string:
-				charge(frame, int64(len(elems)/4)) // 10 ns each
+				charge(frame, priceFind(len(elems), len(s)))
 				return types.Bool(slices.Contains(elems, string(s)))
 			case []any:
-				charge(frame, int64(len(elems)/4))
+				charge(frame, priceFind(len(elems), len(s)))
 				return types.Bool(slices.ContainsFunc(elems, func(e any) bool {
 					t, ok := e.(string)
 					return ok && t == string(s)
@@ -212,13 +218,13 @@ type priced struct {
 	price    func([]ref.Val) int64
 }
 
-func (l *language) newPriced(call interpreter.InterpretableCall, price func([]ref.Val) int64) interpreter.InterpretableV2 {
+func (m *meter) newPriced(call interpreter.InterpretableCall, price func([]ref.Val) int64) interpreter.InterpretableV2 {
 	p := &priced{function: call.Function(), overload: call.OverloadID(), args: call.Args(), price: price}
 	if p.overload != "" {
-		p.def, _ = l.dispatcher.FindOverload(p.overload)
+		p.def, _ = m.dispatcher.FindOverload(p.overload)
 	}
 	if p.def == nil {
-		p.def, _ = l.dispatcher.FindOverload(p.function)
+		p.def, _ = m.dispatcher.FindOverload(p.function)
 	}
 	p.node = node{call.ID(), p.exec}
 	return p

@@ -19,13 +19,16 @@ const (
 	fullMatchFunction = "fullMatch"
 
 	// maxPattern bounds a pattern in bytes. Nested repeats make more of it:
-	// maxStates bounds the program that it compiles to. Go's engine costs at most
-	// states × bytes of text, ≤ 10 ns each, so a text of 1 KiB and the largest
-	// pattern take ≤ 20 ms.
+	// maxStates bounds the program that it compiles to. Go's engine takes at most
+	// states × bytes of text, ≤ 5 ns each, so a text of 1 KiB and the largest
+	// pattern take ≤ 10 ms.
 	maxPattern = 1024
 	maxStates  = 2000
+	// maxAllStates bounds all literal patterns of one expression, and so what a
+	// program holds on to: 40 bytes a state, 400 KB.
+	maxAllStates = 10_000
 	// A pattern that is not a literal is compiled whenever it is evaluated, which
-	// takes about 1 µs a state.
+	// takes ≤ 1 µs a byte and a state.
 	maxDynamicPattern = 256
 	maxDynamicStates  = 500
 )
@@ -46,7 +49,7 @@ func compilePattern(p string, full bool, maxLen, maxInst int) (pattern, error) {
 	if err != nil {
 		return pattern{}, patternError(err)
 	}
-	prog, err := syntax.Compile(parsed)
+	prog, err := syntax.Compile(parsed.Simplify())
 	if err != nil {
 		return pattern{}, patternError(err)
 	}
@@ -73,11 +76,11 @@ func patternError(err error) error {
 
 // price is that of matching a text of n bytes.
 func (p pattern) price(n int) int64 {
-	return 2 + int64(n+1)*(1+p.states/8)/8
+	return 2 + int64(n+1)*(4+p.states)/10
 }
 
 // newMatch is matches and fullMatch. A literal pattern is compiled once.
-func newMatch(call interpreter.InterpretableCall) (interpreter.InterpretableV2, error) {
+func (m *meter) newMatch(call interpreter.InterpretableCall) (interpreter.InterpretableV2, error) {
 	args := call.Args()
 	full := call.Function() == fullMatchFunction
 	id := call.ID()
@@ -89,6 +92,9 @@ func newMatch(call interpreter.InterpretableCall) (interpreter.InterpretableV2, 
 		p, err := compilePattern(string(s), full, maxPattern, maxStates)
 		if err != nil {
 			return nil, &problem{id, err.Error()}
+		}
+		if m.states += p.states; m.states > maxAllStates {
+			return nil, &problem{id, fmt.Sprintf("the patterns need more than %d states together", maxAllStates)}
 		}
 		return &node{id, func(frame *interpreter.ExecutionFrame) ref.Val {
 			return p.match(frame, id, args[0].Exec(frame))

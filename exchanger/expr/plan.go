@@ -29,11 +29,9 @@ func (l *language) plan(checked *ast.AST, want policy.ResultType, text string) (
 	if w.err != nil {
 		return nil, w.err
 	}
-	p := &program{want: want, cost: cost, text: text, names: w.names, unanchored: w.unanchored, positions: positions(checked, w.next)}
-	code, err := l.interpreter.NewInterpretable(checked,
-		interpreter.Optimize(),
-		interpreter.CustomDecoratorV2(l.meter),
-	)
+	p := &program{want: want, cost: cost, text: text, unanchored: w.unanchored, positions: positions(checked, w.next)}
+	m := &meter{dispatcher: l.dispatcher}
+	code, err := l.interpreter.NewInterpretable(checked, interpreter.Optimize(), interpreter.CustomDecoratorV2(m.decorate))
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +67,6 @@ type walker struct {
 	ast     *ast.AST
 	factory ast.ExprFactory
 	next    int64
-	names   []string
 	// unanchored says that matches is called.
 	unanchored bool
 	err        error
@@ -97,12 +94,7 @@ func (w *walker) walk(e ast.Expr) int64 {
 			cost += w.walk(a)
 		}
 	case ast.SelectKind:
-		w.names = append(w.names, e.AsSelect().FieldName())
 		cost += w.walk(e.AsSelect().Operand())
-	case ast.LiteralKind:
-		if s, ok := e.AsLiteral().(types.String); ok {
-			w.names = append(w.names, string(s))
-		}
 	case ast.ListKind:
 		for _, x := range e.AsList().Elements() {
 			cost += w.walk(x)
@@ -115,7 +107,7 @@ func (w *walker) walk(e ast.Expr) int64 {
 		w.refuse(e.ID(), "messages cannot be built here; use a map, so {'key': value}")
 	case ast.ComprehensionKind:
 		cost += w.loop(e)
-	case ast.IdentKind, ast.UnspecifiedExprKind:
+	case ast.IdentKind, ast.LiteralKind, ast.UnspecifiedExprKind:
 	}
 	return cost
 }

@@ -48,7 +48,7 @@ var prices = map[string]func([]ref.Val) int64{
 	"lowerAscii":    priceDecode,
 	"upperAscii":    priceDecode,
 	"trim":          priceDecode,
-	"strings.quote": priceDecode,
+	"strings.quote": priceQuote,
 	"reverse":       priceReverse,
 	"indexOf":       priceSearch,
 	"lastIndexOf":   priceSearch,
@@ -101,12 +101,16 @@ func priceAdd(args []ref.Val) int64 {
 	if _, collecting := args[0].(traits.MutableLister); collecting {
 		return elements(args[1])
 	}
-	return int64(n/16) + elements(args[0]) + elements(args[1])
+	return int64(n/16) + 2*(elements(args[0])+elements(args[1]))
 }
 
 func priceCompare(args []ref.Val) int64 {
 	return textUnits(min(length(args[0]), length(args[1])))
 }
+
+// priceFind is for looking for a text of n bytes among others: 10 ns each, and
+// the bytes of those that are as long.
+func priceFind(elements, n int) int64 { return int64(elements/4) + int64(elements)*textUnits(n) }
 
 func priceScan(args []ref.Val) int64 { return int64(length(args[0])+length(args[1])) / 16 }
 
@@ -116,7 +120,9 @@ func priceSize(args []ref.Val) int64 { return textUnits(length(args[0])) }
 
 func priceDecode(args []ref.Val) int64 { return int64(length(args[0]) / 8) }
 
-func priceReverse(args []ref.Val) int64 { return priceDecode(args) + elements(args[0]) }
+func priceQuote(args []ref.Val) int64 { return int64(length(args[0]) / 2) }
+
+func priceReverse(args []ref.Val) int64 { return priceDecode(args) + 2*elements(args[0]) }
 
 // priceSearch is for a search that compares at every place.
 func priceSearch(args []ref.Val) int64 {
@@ -182,7 +188,7 @@ func priceRange(args []ref.Val) int64 {
 	return max(int64(n), 0)
 }
 
-func priceWeight(args []ref.Val) int64 { return weigh(args[0]) }
+func priceWeight(args []ref.Val) int64 { return 2 * weigh(args[0]) }
 
 func priceSelf(args []ref.Val) int64 { return weigh(args[0]) * elements(args[0]) / 2 }
 
@@ -194,6 +200,9 @@ func priceSort(args []ref.Val) int64 {
 	}
 	return 2 * w * int64(bits.Len64(uint64(n))) // #nosec G115 -- a length
 }
+
+// nested is what wrapping a list or a map costs before it is looked into.
+const nested = 8
 
 // weigh counts the values in v at any depth, texts by their length. It stops
 // when it has seen more than a run can pay for.
@@ -228,16 +237,19 @@ func weighNative(v any, left *int64) {
 	case string:
 		*left -= 1 + textUnits(len(x))
 	case []string:
+		*left -= nested
 		for _, s := range x {
 			*left -= 1 + textUnits(len(s))
 		}
 	case []any:
+		*left -= nested
 		for _, e := range x {
 			weighNative(e, left)
 		}
 	case map[string]any:
+		*left -= nested
 		for _, e := range x {
-			*left--
+			*left -= 2
 			weighNative(e, left)
 		}
 	case []ref.Val:
@@ -250,6 +262,7 @@ func weighNative(v any, left *int64) {
 			weighValue(e, left)
 		}
 	case map[string]string:
+		*left -= nested
 		for _, s := range x {
 			*left -= 2 + textUnits(len(s))
 		}

@@ -24,10 +24,9 @@ type program struct {
 	// cost is what one run costs outside of loops.
 	cost int64
 	text string
-	// names are the field names and texts that the author wrote: an error may
-	// repeat these, never what a token says.
-	names      []string
-	positions  []uint16
+	// positions say where in the text a node begins.
+	positions []uint16
+	// unanchored says that matches is called.
 	unanchored bool
 }
 
@@ -50,16 +49,18 @@ func (r *run) ResolveName(name string) (any, bool) {
 		return f.Claims, f.Claims != nil
 	case "header":
 		return f.Header, f.Header != nil
+	// An object that is not there is passed on as nil: none of its fields is
+	// known, so that has(actor.subject) tells whether there is an actor.
 	case "subject":
-		return f.Subject, f.Subject != nil
+		return f.Subject, true
 	case "actor":
-		return f.Actor, f.Actor != nil
+		return f.Actor, true
 	case "client":
-		return f.Client, f.Client != nil
+		return f.Client, true
 	case "target":
-		return f.Target, f.Target != nil
+		return f.Target, true
 	case "request":
-		return f.Request, f.Request != nil
+		return f.Request, true
 	case "parameter":
 		return f.Parameter, true
 	}
@@ -124,13 +125,14 @@ const (
 	badPattern     = "the pattern is not allowed"
 )
 
-// said are the texts of the interpreter that say nothing of the facts, by how
-// they begin, and our words for them. All others may hold a value.
+// said are the texts of the interpreter that we know, by how they begin, and our
+// words for them; % is the name in the expression. What follows in its own words
+// may be a value, and is never repeated.
 var said = []struct{ prefix, text string }{
 	{"no such overload", "a value has another type than this needs"},
-	{"no such key", "no such key"},
+	{"no such key", "there is no such key: %"},
 	{"index out of bounds", "there is no element at this index"},
-	{"no such attribute", "what it reads is not known"},
+	{"no such attribute", "% is not known"},
 	{"division by zero", "division by zero"},
 	{"modulus by zero", "division by zero"},
 	{"integer overflow", "the number is too large"},
@@ -148,40 +150,50 @@ var said = []struct{ prefix, text string }{
 // describe says what went wrong and where, in words that hold nothing of the
 // facts.
 func (p *program) describe(e *types.Err) error {
-	var absent *absentError
-	if errors.As(e, &absent) {
-		return p.errorAt(e.NodeID(), absent.Error())
+	if errors.Is(e, errAbsent) {
+		return p.errorAt(e.NodeID(), p.pathAt(e.NodeID())+" is not known")
 	}
 	message := e.Error()
 	for _, s := range said {
-		rest, ok := strings.CutPrefix(message, s.prefix)
-		if !ok {
-			continue
+		if strings.HasPrefix(message, s.prefix) {
+			return p.errorAt(e.NodeID(), strings.ReplaceAll(s.text, "%", p.pathAt(e.NodeID())))
 		}
-		name := strings.TrimPrefix(strings.TrimPrefix(rest, "(s)"), ": ")
-		if s.prefix == "no such attribute" {
-			return p.errorAt(e.NodeID(), firstWord(name)+" is not known")
-		}
-		if s.prefix == "no such key" && slices.Contains(p.names, name) {
-			return p.errorAt(e.NodeID(), fmt.Sprintf("there is no %q", name))
-		}
-		return p.errorAt(e.NodeID(), s.text)
 	}
 	return p.errorAt(e.NodeID(), cannotEvaluate)
 }
 
-// firstWord is the variable of a missing attribute: one of ours.
-func firstWord(s string) string {
-	s, _, _ = strings.Cut(s, ",")
-	for _, v := range variables(policy.EnvScope) {
-		if v.name == s {
-			return s
+// pathAt is what stands, in the text of the expression, where a node begins: a
+// dotted name, with a literal index where there is one, or what has() asks for.
+func (p *program) pathAt(id int64) string {
+	const unnamed = "what it reads"
+	if id <= 0 || id >= int64(len(p.positions)) {
+		return unnamed
+	}
+	all := []rune(p.text)
+	at := min(int(p.positions[id]), len(all))
+	first, last := at, at
+	if at < len(all) && all[at] == '(' {
+		first, last = at+1, at+1
+	}
+	for first > 0 && inPath(all[first-1]) {
+		first--
+	}
+	for last < len(all) && inPath(all[last]) {
+		last++
+	}
+	if last < len(all) && all[last] == '[' {
+		if n := slices.Index(all[last:min(len(all), last+64)], ']'); n > 0 {
+			last += n + 1
 		}
 	}
-	if s == "claims" || s == "header" {
-		return s
+	if path := strings.Trim(string(all[first:last]), "."); path != "" {
+		return path
 	}
-	return "what it reads"
+	return unnamed
+}
+
+func inPath(r rune) bool {
+	return r == '_' || r == '.' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
 }
 
 func (p *program) errorAt(id int64, text string) error {
