@@ -7,5 +7,4 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .SUFFIXES:
 
-include hack/make/common.mk
-include $(filter-out hack/make/common.mk,$(sort $(wildcard hack/make/*.mk)))
+include $(addprefix hack/make/,common.mk run.mk test.mk verify.mk generate.mk)
