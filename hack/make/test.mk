@@ -9,7 +9,7 @@ TEST_ARGS ?=
 
 # Each golden test reads its own -update flag; packages without goldens do not
 # know it, so only those that declare it are run.
-GOLDEN_PACKAGES = $(sort $(dir $(shell grep -rlE --include='*_test.go' 'flag\.Bool\("update"' api cmd controllers exchanger hack test 2>/dev/null)))
+GOLDEN_PACKAGES = $(sort $(dir $(shell grep -rlE --include='*_test.go' 'flag[.]Bool..update"' api cmd controllers exchanger hack test 2>/dev/null)))
 UPDATE ?= 0
 
 .PHONY: test-golden
