@@ -96,6 +96,9 @@ func (r *Ring) loadAll(d *directory) error {
 		if err != nil {
 			return err
 		}
+		if l == nil {
+			continue // removed since the directory was listed
+		}
 		for kid := range l.keys {
 			if other, taken := holder[kid]; taken {
 				return fmt.Errorf("key files %s and %s hold the same private key %s: each TokenService needs its own; remove it from one of them",
@@ -139,8 +142,7 @@ func (d *directory) load(service string) (*line, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("key file %s: %w; restore it from a backup, or move it away to start with new keys "+
-			"(every token signed so far becomes invalid)", d.file(service), err)
+		return nil, fmt.Errorf("key file %s: %w", d.file(service), err)
 	}
 	return l, nil
 }
@@ -151,7 +153,7 @@ func (d *directory) read(service string) (*line, error) {
 	}
 	f, err := d.root.Open(service + fileSuffix)
 	if err != nil {
-		return nil, errors.Unwrap(err)
+		return nil, withoutPath(err)
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
@@ -170,7 +172,21 @@ func (d *directory) read(service string) (*line, error) {
 	if len(b) > maxFileBytes {
 		return nil, fmt.Errorf("it is larger than %d bytes", maxFileBytes)
 	}
-	return decodeLine(service, b)
+	l, err := decodeLine(service, b)
+	if err != nil {
+		return nil, fmt.Errorf("%w; restore it from a backup, or move it away to start with new keys "+
+			"(every token signed so far becomes invalid)", err)
+	}
+	return l, nil
+}
+
+// withoutPath takes the path off an error: load says it in full.
+func withoutPath(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
 }
 
 // decodeLine never puts the file's content into an error: it is full of keys.
@@ -268,8 +284,9 @@ func (d *directory) save(service string, l *line) error {
 	if err != nil {
 		return err
 	}
-	// A file that vanished is written again: its keys are still in use here.
-	if stored != nil && stored.generation != l.generation-1 {
+	// A file that vanished, or came back from a backup, is older than what is in
+	// use here: it is written again, and no retired key comes back to life.
+	if stored != nil && stored.generation >= l.generation {
 		return errStale
 	}
 	b, err := encodeLine(service, l)

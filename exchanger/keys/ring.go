@@ -59,8 +59,8 @@ type line struct {
 
 // store keeps lines over a restart.
 type store interface {
-	// save replaces the line whose generation is one lower; errStale when that
-	// is not the one that is there.
+	// save replaces the stored line by a newer one; errStale when the one that
+	// is there is as new.
 	save(service string, l *line) error
 	load(service string) (*line, error)
 }
