@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"time"
 )
 
 const (
@@ -67,6 +68,12 @@ func (c *copier) value(value any, depth int) (any, error) {
 		return c.object(typed, depth)
 	case []any:
 		return c.list(typed, depth)
+	case time.Time:
+		// Some YAML decoders read an unquoted time as more than text; the API
+		// server's does not.
+		return typed.Format(time.RFC3339Nano), nil
+	case map[any]any:
+		return nil, fmt.Errorf("expected keys that are strings, found others: put quotes around them")
 	}
 	return number(value)
 }

@@ -21,7 +21,7 @@ const maxShown = 64
 // only make sense in an HTTP answer.
 func (k *kind) problems(errs field.ErrorList) []Problem {
 	problems := make([]Problem, 0, len(errs))
-	for _, err := range errs {
+	for _, err := range withoutEchoes(errs) {
 		path := err.Field
 		if path == "<nil>" {
 			path = ""
@@ -42,10 +42,66 @@ func message(err *field.Error) string {
 		return "occurs more than once in a list that must not repeat it"
 	case field.ErrorTypeForbidden:
 		return withDetail("is forbidden", detail)
-	case field.ErrorTypeTypeInvalid:
-		return detail
+	}
+	if match := wrongType.FindStringSubmatch(detail); match != nil {
+		return "expected " + typeWords(match[1]) + ", found " + typeWords(match[2])
 	}
 	return detail
+}
+
+// wrongType is how the schema validator says that a value has the wrong type.
+var wrongType = regexp.MustCompile(`must be of type ([a-z0-9]+): "([a-z0-9]+)"`)
+
+// typeWords says in words what the schema validator calls a type.
+func typeWords(name string) string {
+	switch name {
+	case "object":
+		return "an object"
+	case "array":
+		return "a list"
+	case "integer", "int32", "int64":
+		return "an integer"
+	case "number", "float", "float64", "double":
+		return "a number"
+	case "string":
+		return "text"
+	case "boolean":
+		return "true or false"
+	case "null":
+		return "nothing"
+	}
+	return name
+}
+
+// Two sorts of errors say again, in worse words, what another one has said: of
+// a number's format, without a path, and of a rule that could not read a value
+// whose own pattern does not hold.
+const (
+	formatPrefix = "Checked value "
+	ruleFailed   = " evaluating rule: "
+)
+
+// withoutEchoes drops the errors that only repeat others.
+func withoutEchoes(errs field.ErrorList) field.ErrorList {
+	malformed := map[string]bool{}
+	for _, err := range errs {
+		if strings.Contains(err.Detail, "should match '") {
+			malformed[err.Field] = true
+		}
+	}
+	kept := make(field.ErrorList, 0, len(errs))
+	for _, err := range errs {
+		echo := strings.HasPrefix(err.Detail, formatPrefix) ||
+			malformed[err.Field] && !strings.Contains(err.Detail, "should match '") ||
+			len(malformed) > 0 && strings.Contains(err.Detail, ruleFailed)
+		if !echo {
+			kept = append(kept, err)
+		}
+	}
+	if len(kept) == 0 {
+		return errs
+	}
+	return kept
 }
 
 func withDetail(text, detail string) string {
