@@ -81,7 +81,7 @@ func TestPagesAreHeldToTheTree(t *testing.T) {
 		"a target that is not there":    {"run `make bulid`", "README.md:1: make bulid: no such target"},
 		"prose about making":            {"we make promises", ""},
 		"a manifest that fits":          {yamlBlock("kind: ClientScope\nmetadata: {namespace: media, name: images}\nspec: {}"), ""},
-		"a manifest with a typo":        {yamlBlock("kind: ClientScope\nmetadata: {namespace: media, name: images}\nspec: {targets: [{nmae: x}]}"), "spec.targets[0].nmae"},
+		"a manifest with a typo":        {yamlBlock("kind: ClientScope\nmetadata: {namespace: media, name: images}\nspec: {targets: [{nam: x}]}"), "spec.targets[0].nam"},
 		"a manifest that breaks a rule": {yamlBlock("kind: ClientScope\nmetadata: {namespace: media, name: images}\nspec: {scope: offline_access}"), "offline_access"},
 		"a manifest of no kind":         {yamlBlock("kind: ClientScpoe\nmetadata: {name: images}"), "kind: expected a kind of exchequer.dev"},
 		"the second of two documents":   {"```yaml\napiVersion: v1\nkind: Namespace\n---\napiVersion: exchequer.dev/v1alpha1\nkind: ClientScope\nmetadata: {name: x}\nspec: {x: 1}\n```", "README.md:5: manifest: spec.x"},

@@ -32,7 +32,7 @@ var (
 	// in a table: {"F96: doubled members are refused", …}, "F96, F97: …".
 	atStart = regexp.MustCompile(`^[FR][1-9][0-9]*(?:(?:, ?| and | )[FR][1-9][0-9]*)*:`)
 	// In a function's name the number ends where the next word begins.
-	inFunc = regexp.MustCompile(`(?:^Test|^Fuzz|^Example|_)([FR][1-9][0-9]*)(?:[A-Z_]|$)`)
+	inFunc = regexp.MustCompile(`(?:^Test|^Fuzz|^Example|^Benchmark|_)([FR][1-9][0-9]*)(?:[A-Z_]|$)`)
 )
 
 // Scan returns the claims of every test below root, in order of file and line.

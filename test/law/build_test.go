@@ -5,7 +5,6 @@ package law
 
 import (
 	"bytes"
-
 	"io/fs"
 	"os"
 	"path"
