@@ -277,3 +277,26 @@ func (x *exchange) response() *oauth.Response {
 		Scope:           strings.Join(g.Scopes, " "),
 	}
 }
+
+// Refused records and counts a call that never became an exchange: it could not
+// be read, or it made the exchange panic.
+func (e *Exchanger) Refused(_ context.Context, call *oauth.Call, ref *policy.Refusal) {
+	r := &audit.Record{
+		Time: e.Now().UTC(), CorrelationID: call.CorrelationID, Outcome: ref.Outcome, Reason: ref.Reason, Check: ref.Check, Detail: ref.Detail,
+	}
+	if call.Service != nil {
+		r.TokenService = call.Service.Name()
+	}
+	if call.Snapshot != nil {
+		r.Revision = call.Snapshot.Revision()
+	}
+	if !call.Start.IsZero() {
+		r.Duration = r.Time.Sub(call.Start)
+	}
+	// Nothing was given out, so a record that cannot be written costs nobody a
+	// token; the sink's own failure is counted with the next exchange.
+	_ = e.Audit.Write(r)
+	if e.Observer != nil {
+		e.Observer.Observe(r)
+	}
+}

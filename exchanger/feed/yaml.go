@@ -61,11 +61,17 @@ type Object struct {
 	node *yaml.Node
 }
 
-// Kind, Namespace and Name read the object's identity; empty when absent.
-func (o *Object) Kind() string       { return text(o.Content["kind"]) }
+// Kind is the kind; empty when absent.
+func (o *Object) Kind() string { return text(o.Content["kind"]) }
+
+// APIVersion is the group and version; empty when absent.
 func (o *Object) APIVersion() string { return text(o.Content["apiVersion"]) }
-func (o *Object) Namespace() string  { return o.meta("namespace") }
-func (o *Object) Name() string       { return o.meta("name") }
+
+// Namespace is metadata.namespace; empty when absent.
+func (o *Object) Namespace() string { return o.meta("namespace") }
+
+// Name is metadata.name; empty when absent.
+func (o *Object) Name() string { return o.meta("name") }
 
 func (o *Object) meta(key string) string {
 	m, _ := o.Content["metadata"].(map[string]any)

@@ -1,0 +1,226 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/exchequer-dev/exchequer/exchanger/clientauth"
+	"github.com/exchequer-dev/exchequer/exchanger/exchange"
+	"github.com/exchequer-dev/exchequer/exchanger/issuer"
+	"github.com/exchequer-dev/exchequer/exchanger/keys"
+	"github.com/exchequer-dev/exchequer/exchanger/limit"
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
+	"github.com/exchequer-dev/exchequer/exchanger/server"
+	"github.com/exchequer-dev/exchequer/exchanger/store"
+	"github.com/exchequer-dev/exchequer/exchanger/subject"
+	"github.com/exchequer-dev/exchequer/exchanger/telemetry"
+	"github.com/exchequer-dev/exchequer/exchanger/translate"
+)
+
+const (
+	// limitedClients bounds the tables of rate limits: 16,384 entries of about 200
+	// bytes are 3 MiB.
+	limitedClients = 16384
+	// keysTick is how often signing keys are looked after.
+	keysTick = time.Minute
+	// tokenSlack is what retired keys stay published beyond the longest token.
+	tokenSlack = time.Minute
+)
+
+// Options are what a program chooses.
+type Options struct {
+	Ring *keys.Ring
+	// Audit takes the records; required.
+	Audit exchange.Auditor
+	Log   *slog.Logger
+	// Loopback lets issuers be on loopback, over http: `serve` alone.
+	Loopback bool
+	TLS      server.TLSFiles
+	// DrainDelay is how long a stopping server still answers.
+	DrainDelay time.Duration
+	Tracing    *telemetry.Tracing
+	// OnIssuerChange is called after the keys of an issuer changed for better or
+	// worse. It must not block.
+	OnIssuerChange func(issuer string)
+	Now            func() time.Time
+}
+
+// Engine is a running exchanger.
+type Engine struct {
+	options  Options
+	metrics  *telemetry.Metrics
+	issuers  *issuer.Manager
+	server   *server.Server
+	snapshot atomic.Pointer[policy.Snapshot]
+	mu       sync.Mutex
+	spec     *policy.Spec
+}
+
+// New puts an engine together; nothing runs until Run, nothing is served until
+// the first Apply.
+func New(o Options) *Engine {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	e := &Engine{options: o, metrics: telemetry.NewMetrics()}
+	e.issuers = issuer.New(issuer.Options{Now: o.Now, Observer: fetches{e.metrics}, OnChange: o.OnIssuerChange, Logger: o.Log})
+	use := &exchange.Exchanger{
+		Clients:  clientauth.New(e.issuers, store.NewMemory(o.Now, store.MemoryLimits{}), clientauth.Options{}),
+		Subjects: subject.New(e.issuers, o.Ring, subject.Options{}),
+		Keys:     o.Ring,
+		Audit:    o.Audit,
+		Now:      o.Now,
+		Rates:    limit.NewRates(limitedClients),
+		Failures: limit.NewFailures(limitedClients),
+		Observer: e.metrics,
+	}
+	if o.Tracing != nil {
+		use.Tracer = o.Tracing
+	}
+	e.server = server.New(server.Config{
+		Snapshot:  e.snapshot.Load,
+		Exchanger: use,
+		JWKS: func(service string) ([]byte, bool) {
+			k, ok := o.Ring.Current(service)
+			if !ok {
+				return nil, false
+			}
+			return k.JWKS, true
+		},
+		Metrics: e.metrics, Tracing: o.Tracing, Log: o.Log, TLS: o.TLS, DrainDelay: o.DrainDelay, Now: o.Now,
+	})
+	return e
+}
+
+// Apply puts a snapshot in force: its signing keys are made, its issuers' keys are
+// fetched, then it replaces the one before in one step.
+func (e *Engine) Apply(spec *policy.Spec, snapshot *policy.Snapshot, compile time.Duration) error {
+	e.mu.Lock()
+	e.spec = spec
+	e.mu.Unlock()
+	if err := e.ensureKeys(); err != nil {
+		return err
+	}
+	e.issuers.SetSources(e.sources(snapshot))
+	e.metrics.Snapshot(spec, snapshot.Revision(), compile)
+	e.snapshot.Store(snapshot)
+	return nil
+}
+
+// Settle waits until the first fetch of every issuer has ended, well or badly.
+func (e *Engine) Settle(ctx context.Context) { _ = e.issuers.Wait(ctx) }
+
+// KeyStatus tells about an issuer's keys in the words of translation.
+func (e *Engine) KeyStatus(name string) translate.KeyStatus {
+	s, ok := e.issuers.Status(name)
+	if !ok {
+		return translate.KeyStatus{State: translate.KeysPending, Message: "no fetch has ended yet"}
+	}
+	return translate.KeyStatus{State: translate.KeyState(s.State), Message: strings.Join(append([]string{s.Message}, s.Warnings...), "; ")}
+}
+
+// Run serves until ctx ends.
+func (e *Engine) Run(ctx context.Context, l server.Listeners) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return ignoreEnd(e.issuers.Run(ctx)) })
+	group.Go(func() error { return e.lookAfterKeys(ctx) })
+	group.Go(func() error {
+		if err := e.server.Run(ctx, l); err != nil {
+			return err
+		}
+		return context.Canceled // the others end with it
+	})
+	return ignoreEnd(group.Wait())
+}
+
+func ignoreEnd(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func (e *Engine) sources(snapshot *policy.Snapshot) []issuer.Source {
+	var out []issuer.Source
+	for _, svc := range snapshot.Services() {
+		for _, ti := range svc.TrustedIssuers() {
+			s := ti.Spec()
+			if s.Suspended {
+				continue
+			}
+			src := issuer.Source{
+				Name: s.Name, Digest: ti.KeysDigest(), URL: s.URL, DiscoveryURL: s.Keys.DiscoveryURL, JWKSURL: s.Keys.JWKSURL,
+				CABundle: []byte(s.Keys.CABundle), AllowLoopbackHTTP: e.options.Loopback,
+			}
+			if s.Keys.Inline != "" {
+				src.Inline = []byte(s.Keys.Inline)
+			}
+			for _, c := range s.Keys.AllowedCIDRs {
+				if p, err := netip.ParsePrefix(c); err == nil {
+					src.AllowedCIDRs = append(src.AllowedCIDRs, p)
+				}
+			}
+			out = append(out, src)
+		}
+	}
+	return out
+}
+
+// lookAfterKeys rotates what is due, and keeps the ages that metrics show.
+func (e *Engine) lookAfterKeys(ctx context.Context) error {
+	tick := time.NewTicker(keysTick)
+	defer tick.Stop()
+	for {
+		for _, name := range e.issuers.Names() {
+			if age, ok := e.issuers.Age(name); ok {
+				e.metrics.IssuerKeysAge(name, age)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := e.ensureKeys(); err != nil && e.options.Log != nil {
+				e.options.Log.ErrorContext(ctx, "signing keys could not be rotated; the present ones go on", "error", err)
+			}
+		}
+	}
+}
+
+func (e *Engine) ensureKeys() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.spec == nil {
+		return nil
+	}
+	var shown []telemetry.SigningKey
+	for i := range e.spec.Services {
+		s := &e.spec.Services[i]
+		plan := keys.Plan{
+			Algorithm: s.Algorithm, RotateAfter: s.Rotation.RotateAfter, RevokedKeyIDs: s.RevokedKeyIDs, Retain: s.MaxLifetime + tokenSlack,
+			Rotation: keys.Rotation{Period: s.Rotation.Period, PrePublish: s.Rotation.PrePublish},
+		}
+		if err := e.options.Ring.Ensure(s.Name, plan, e.options.Now()); err != nil {
+			return fmt.Errorf("signing keys of TokenService %s: %w", s.Name, err)
+		}
+		if k, ok := e.options.Ring.Current(s.Name); ok {
+			for _, slot := range k.Slots {
+				shown = append(shown, telemetry.SigningKey{TokenService: s.Name, KeyID: slot.KeyID, Algorithm: slot.Algorithm, State: string(slot.State)})
+			}
+		}
+	}
+	e.metrics.SigningKeys(shown)
+	return nil
+}

@@ -1,0 +1,301 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/exchequer-dev/exchequer/api/v1alpha1"
+	"github.com/exchequer-dev/exchequer/exchanger/expr"
+	"github.com/exchequer-dev/exchequer/exchanger/jose"
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
+	"github.com/exchequer-dev/exchequer/exchanger/schema"
+	"github.com/exchequer-dev/exchequer/exchanger/translate"
+)
+
+// Builder turns manifests into a snapshot, through the same schema and the same
+// translation that a cluster uses. It is safe for concurrent use.
+type Builder struct {
+	validator *schema.Validator
+	compiler  *expr.Compiler
+	namespace string
+	now       func() time.Time
+	keyStatus func(issuer string) translate.KeyStatus
+}
+
+// NewBuilder returns a builder. namespace is the operator's; keyStatus tells about
+// the keys of issuers, and may be nil where nobody fetches them.
+func NewBuilder(namespace string, now func() time.Time, keyStatus func(issuer string) translate.KeyStatus) (*Builder, error) {
+	v, err := schema.New()
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded CRDs: %w", err)
+	}
+	return &Builder{validator: v, compiler: expr.New(), namespace: namespace, now: now, keyStatus: keyStatus}, nil
+}
+
+// Build is what a set of manifests means.
+type Build struct {
+	Objects  []*Object
+	Statuses []translate.ObjectStatus
+	Spec     *policy.Spec
+	Snapshot *policy.Snapshot
+	// CompileTime is how long the snapshot took to compile.
+	CompileTime time.Duration
+	// Problems are all that a person must act on, in the order of the files.
+	Problems []Problem
+	// Broken says that some problem is about the files themselves: unparsable, the
+	// same object twice, a namespaced object without namespace.
+	Broken bool
+	// Unchanged says that the snapshot decides just as the one before it.
+	Unchanged bool
+
+	byRef map[string]*Object
+}
+
+// Build admits, translates and compiles objects. former are the objects in force
+// before, by reference: a change that the API server would refuse leaves the
+// former object in force. It never fails as a whole for one object's sake.
+func (b *Builder) Build(objects []*Object, former map[string]*Object, revision uint64) (*Build, error) {
+	g := &gathering{Builder: b, former: former, build: &Build{byRef: map[string]*Object{}}}
+	g.input = translate.Input{
+		Secrets: map[types.NamespacedName]map[string][]byte{}, ConfigMaps: map[types.NamespacedName]map[string]string{},
+		Namespaces: map[string]map[string]string{}, OperatorNamespace: b.namespace, Serve: true, Now: b.now().UTC(),
+		Compiler: b.compiler, Check: b.compiler.Check, KeyStatus: b.keyStatus,
+		CheckKeySet: func(set []byte) error { _, _, err := jose.ParseKeySet(set, jose.KeySetOptions{}); return err },
+	}
+	for _, o := range objects {
+		g.take(o)
+	}
+	build := g.build
+	result := translate.Translate(g.input)
+	build.Statuses, build.Spec = result.Statuses, result.Spec
+	start := b.now()
+	snapshot, err := policy.Compile(result.Spec, revision, b.compiler)
+	if err != nil {
+		return nil, err
+	}
+	build.Snapshot, build.CompileTime = snapshot, b.now().Sub(start)
+	g.report()
+	return build, nil
+}
+
+// Find returns the object of a status.
+func (b *Build) Find(s *translate.ObjectStatus) (*Object, bool) {
+	o, ok := b.byRef[refOf(s.Kind, s.Namespace, s.Name)]
+	return o, ok
+}
+
+func refOf(kind, namespace, name string) string {
+	if namespace == "" {
+		return kind + "/" + name
+	}
+	return kind + "/" + namespace + "/" + name
+}
+
+// gathering is one Build under way.
+type gathering struct {
+	*Builder
+	former map[string]*Object
+	input  translate.Input
+	build  *Build
+}
+
+func (g *gathering) problem(o *Object, field, reason, message string) {
+	g.build.Problems = append(g.build.Problems, Problem{File: o.File, Line: o.LineOf(field), Object: o.Ref(), Field: field, Reason: reason, Message: message})
+}
+
+func (g *gathering) broken(o *Object, field, message string) {
+	g.problem(o, field, v1alpha1.ReasonInvalid, message)
+	g.build.Broken = true
+}
+
+// take takes one manifest in. Kinds that mean nothing here are passed over, as
+// kubectl applies them to somebody else.
+func (g *gathering) take(o *Object) {
+	if other, dup := g.build.byRef[o.Ref()]; dup && g.knows(o) {
+		g.broken(o, "metadata.name", fmt.Sprintf("stands here twice; first at %s:%d: keep one", other.File, other.Line))
+	}
+	g.build.byRef[o.Ref()] = o
+	switch {
+	case o.APIVersion() == v1alpha1.GroupVersion.String():
+		g.build.Objects = append(g.build.Objects, o)
+		g.admit(o)
+	case o.APIVersion() == "v1" && o.Kind() == "Secret":
+		g.secret(o)
+	case o.APIVersion() == "v1" && o.Kind() == "ConfigMap":
+		g.configMap(o)
+	case o.APIVersion() == "v1" && o.Kind() == "Namespace":
+		meta, _ := o.Content["metadata"].(map[string]any)
+		g.input.Namespaces[o.Name()] = stringMap(meta["labels"])
+	}
+}
+
+func (g *gathering) knows(o *Object) bool {
+	if o.APIVersion() == "v1" {
+		return o.Kind() == "Secret" || o.Kind() == "ConfigMap" || o.Kind() == "Namespace"
+	}
+	return o.APIVersion() == v1alpha1.GroupVersion.String()
+}
+
+// admit does what the API server would: it refuses, or fills in defaults.
+func (g *gathering) admit(o *Object) {
+	namespaced, known := g.validator.Namespaced(o.Kind())
+	switch {
+	case known && namespaced && o.Namespace() == "":
+		g.broken(o, "metadata", "metadata.namespace is missing: "+o.Kind()+" is namespaced, and nothing here chooses a namespace for it")
+		return
+	case known && !namespaced && o.Namespace() != "":
+		g.broken(o, "metadata.namespace", o.Kind()+" is cluster-scoped: remove metadata.namespace")
+		return
+	}
+	var old map[string]any
+	if f, ok := g.former[o.Ref()]; ok {
+		old = f.Content
+	}
+	content, problems := g.validator.Admit(o.Content, old)
+	if len(problems) > 0 && old != nil {
+		if _, alone := g.validator.Admit(o.Content, nil); len(alone) == 0 {
+			// Only the change is refused: what was in force stays, as in a cluster.
+			g.schemaProblems(o, problems)
+			g.build.byRef[o.Ref()] = g.former[o.Ref()]
+			content, problems = g.validator.Admit(old, nil)
+		}
+	}
+	if len(problems) > 0 {
+		g.schemaProblems(o, problems)
+		g.undecodable(o, problems[0].String())
+		return
+	}
+	g.decode(o, content)
+}
+
+func (g *gathering) schemaProblems(o *Object, problems []schema.Problem) {
+	for _, p := range problems {
+		g.problem(o, p.Path, v1alpha1.ReasonInvalid, p.Message)
+	}
+}
+
+func (g *gathering) undecodable(o *Object, message string) {
+	g.input.Objects.Undecodable = append(g.input.Objects.Undecodable, translate.Undecodable{
+		Kind: o.Kind(), Namespace: o.Namespace(), Name: o.Name(), Message: message,
+	})
+}
+
+func (g *gathering) decode(o *Object, content map[string]any) {
+	all := &g.input.Objects
+	var err error
+	switch o.Kind() {
+	case "TokenService":
+		err = decodeInto(content, &all.TokenServices)
+	case "TrustedIssuer":
+		err = decodeInto(content, &all.TrustedIssuers)
+	case "ExchangeClient":
+		err = decodeInto(content, &all.ExchangeClients)
+	case "ClientScope":
+		err = decodeInto(content, &all.ClientScopes)
+	case "ExchangePolicy":
+		err = decodeInto(content, &all.ExchangePolicies)
+	case "ImpersonationGrant":
+		err = decodeInto(content, &all.ImpersonationGrants)
+	case "ExternalTarget":
+		err = decodeInto(content, &all.ExternalTargets)
+	case "TokenRevocation":
+		err = decodeInto(content, &all.TokenRevocations)
+	default:
+		// ExchangerReplica is written by replicas; here there are none.
+		return
+	}
+	if err != nil {
+		g.problem(o, "", v1alpha1.ReasonInvalid, "cannot be decoded: "+err.Error())
+		g.undecodable(o, "cannot be decoded")
+	}
+}
+
+func decodeInto[T any](content map[string]any, list *[]T) error {
+	b, err := json.Marshal(content)
+	if err != nil {
+		return err
+	}
+	var v T
+	if err := json.Unmarshal(b, &v); err != nil {
+		return err
+	}
+	*list = append(*list, v)
+	return nil
+}
+
+func (g *gathering) secret(o *Object) {
+	if o.Namespace() == "" {
+		g.broken(o, "metadata", "metadata.namespace is missing: a Secret is namespaced")
+		return
+	}
+	data := map[string][]byte{}
+	encoded, _ := o.Content["data"].(map[string]any)
+	for k, v := range encoded {
+		raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text(v)), ""))
+		if err != nil {
+			g.problem(o, "data."+k, v1alpha1.ReasonInvalid, "is not base64: put plain text under stringData")
+			continue
+		}
+		data[k] = raw
+	}
+	for k, v := range stringMap(o.Content["stringData"]) {
+		data[k] = []byte(v)
+	}
+	g.input.Secrets[types.NamespacedName{Namespace: o.Namespace(), Name: o.Name()}] = data
+}
+
+func (g *gathering) configMap(o *Object) {
+	if o.Namespace() == "" {
+		g.broken(o, "metadata", "metadata.namespace is missing: a ConfigMap is namespaced")
+		return
+	}
+	g.input.ConfigMaps[types.NamespacedName{Namespace: o.Namespace(), Name: o.Name()}] = stringMap(o.Content["data"])
+}
+
+func stringMap(v any) map[string]string {
+	m, _ := v.(map[string]any)
+	out := make(map[string]string, len(m))
+	for k, e := range m {
+		if s, ok := e.(string); ok {
+			out[k] = s
+		}
+	}
+	return out
+}
+
+// report makes problems of the conditions that are false and that no problem of
+// the schema has told already.
+func (g *gathering) report() {
+	told := map[string]bool{}
+	for _, p := range g.build.Problems {
+		told[p.Object] = true
+	}
+	for i := range g.build.Statuses {
+		s := &g.build.Statuses[i]
+		ref := refOf(s.Kind, s.Namespace, s.Name)
+		o, ok := g.build.byRef[ref]
+		if told[ref] || !ok {
+			continue
+		}
+		for _, kind := range [...]string{v1alpha1.ConditionAccepted, v1alpha1.ConditionResolvedRefs, v1alpha1.ConditionExamplesPassed} {
+			c := s.Condition(kind)
+			if c == nil || c.Status != metav1.ConditionFalse {
+				continue
+			}
+			field, _, found := strings.Cut(c.Message, ":")
+			if !found || strings.ContainsAny(field, " ") {
+				field = ""
+			}
+			g.problem(o, field, c.Reason, c.Message)
+		}
+	}
+}
