@@ -260,6 +260,17 @@ func TestFormsThatAreRefused(t *testing.T) {
 	}
 }
 
+func TestATokenWithoutASignatureIsNotParsed(t *testing.T) {
+	t.Parallel()
+	key := keyFor(t, ES256)
+	good := forge(t, key, header(t, key, nil), claims)
+	c, err := Parse(good[:strings.LastIndexByte(good, '.')+1], Limits{})
+	wantCode(t, err, BadSignature)
+	if c != nil {
+		t.Error("a refusal brought a token")
+	}
+}
+
 func sealed(t *testing.T) string {
 	t.Helper()
 	key, err := GenerateSealKey("k")

@@ -100,6 +100,7 @@ func TestDecodeStrictRefuses(t *testing.T) {
 		"a lone high surrogate":        {`{"a":"\ud83dx"}`, whySurrogate},
 		"a high surrogate at the end":  {`{"a":"\ud83d`, whySurrogate},
 		"two high surrogates":          {`{"a":"\ud83d\ud83d"}`, whySurrogate},
+		"two low surrogates":           {`{"a":"\ude00\ude00"}`, whySurrogate},
 		"a lone low surrogate":         {`{"a":"\ude00"}`, whySurrogate},
 		"an overlong encoding":         {"{\"a\":\"\xc0\x80\"}", whyUTF8},
 		"a surrogate in UTF-8":         {"{\"a\":\"\xed\xa0\x80\"}", whyUTF8},

@@ -85,6 +85,23 @@ func TestSealedClaimsThatDoNotOpen(t *testing.T) {
 		p[i] = part
 		return strings.Join(p, ".")
 	}
+	// reframed cuts the same bytes elsewhere: the cipher alone would not notice.
+	reframed := func(nonceBytes, tagBytes int) string {
+		var all []byte
+		for _, part := range parts[2:] {
+			b, err := base64.RawURLEncoding.DecodeString(part)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, b...)
+		}
+		enc := base64.RawURLEncoding.EncodeToString
+		cut := len(all) - tagBytes
+		return parts[0] + ".." + enc(all[:nonceBytes]) + "." + enc(all[nonceBytes:cut]) + "." + enc(all[cut:])
+	}
+	if reframed(12, 16) != good {
+		t.Fatal("the same framing gives another token")
+	}
 	// theirs is sealed by go-jose in a form that we do not write.
 	theirs := func(alg gojose.KeyAlgorithm, enc gojose.ContentEncryption, secret []byte, o *gojose.EncrypterOptions) string {
 		e, err := gojose.NewEncrypter(enc, gojose.Recipient{Algorithm: alg, Key: secret, KeyID: "kid-1"}, o)
@@ -106,28 +123,31 @@ func TestSealedClaimsThatDoNotOpen(t *testing.T) {
 		sealed string
 		want   Code
 	}{
-		"another key under the same kid":   {others, good, Unsealable},
-		"another kid":                      {renamed, good, Unsealable},
-		"no keys":                          {nil, good, Unsealable},
-		"the zero value":                   {&SealKeys{}, good, Unsealable},
-		"nothing":                          {keys, "", Unsealable},
-		"four segments":                    {keys, strings.Join(parts[:4], "."), Unsealable},
-		"six segments":                     {keys, good + ".AAAA", Unsealable},
-		"an encrypted key":                 {keys, with(1, "AAAA"), Unsealable},
-		"no nonce":                         {keys, with(2, ""), Unsealable},
-		"a nonce of 16 bytes":              {keys, with(2, base64.RawURLEncoding.EncodeToString(make([]byte, 16))), Unsealable},
-		"no tag":                           {keys, with(4, ""), Unsealable},
-		"a tag of 12 bytes":                {keys, with(4, base64.RawURLEncoding.EncodeToString(make([]byte, 12))), Unsealable},
-		"a tag of 15 bytes":                {keys, with(4, base64.RawURLEncoding.EncodeToString(make([]byte, 15))), Unsealable},
-		"padding":                          {keys, with(2, parts[2]+"=="), Unsealable},
-		"a line break":                     {keys, with(3, parts[3]+"\n"), Unsealable},
-		"a header with a space":            {keys, with(0, b64(`{"alg":"dir", "enc":"A256GCM","kid":"kid-1"}`)), Unsealable},
-		"alg none":                         {keys, with(0, b64(`{"alg":"none","enc":"A256GCM","kid":"kid-1"}`)), Unsealable},
-		"F104: compressed":                 {keys, theirs(gojose.DIRECT, gojose.A256GCM, key.Bytes(), &gojose.EncrypterOptions{Compression: gojose.DEFLATE}), Unsealable},
-		"F105: a key wrapped with our key": {keys, theirs(gojose.A256KW, gojose.A256GCM, key.Bytes(), nil), Unsealable},
-		"F105: CBC":                        {keys, theirs(gojose.DIRECT, gojose.A128CBC_HS256, key.Bytes(), nil), Unsealable},
-		"F103: PBES2":                      {keys, theirs(gojose.PBES2_HS256_A128KW, gojose.A256GCM, key.Bytes(), nil), Unsealable},
-		"16 KiB and a byte":                {keys, good + strings.Repeat("A", MaxSealedBytes+1-len(good)), TooLarge},
+		"another key under the same kid":      {others, good, Unsealable},
+		"another kid":                         {renamed, good, Unsealable},
+		"no keys":                             {nil, good, Unsealable},
+		"the zero value":                      {&SealKeys{}, good, Unsealable},
+		"nothing":                             {keys, "", Unsealable},
+		"four segments":                       {keys, strings.Join(parts[:4], "."), Unsealable},
+		"six segments":                        {keys, good + ".AAAA", Unsealable},
+		"an encrypted key":                    {keys, with(1, "AAAA"), Unsealable},
+		"no nonce":                            {keys, with(2, ""), Unsealable},
+		"a nonce of 16 bytes":                 {keys, with(2, base64.RawURLEncoding.EncodeToString(make([]byte, 16))), Unsealable},
+		"no tag":                              {keys, with(4, ""), Unsealable},
+		"a tag of 12 bytes":                   {keys, with(4, base64.RawURLEncoding.EncodeToString(make([]byte, 12))), Unsealable},
+		"a tag of 15 bytes":                   {keys, with(4, base64.RawURLEncoding.EncodeToString(make([]byte, 15))), Unsealable},
+		"a byte of ciphertext in the nonce":   {keys, reframed(13, 16), Unsealable},
+		"a byte of ciphertext in the tag":     {keys, reframed(12, 17), Unsealable},
+		"a byte of the tag in the ciphertext": {keys, reframed(12, 15), Unsealable},
+		"padding":                             {keys, with(2, parts[2]+"=="), Unsealable},
+		"a line break":                        {keys, with(3, parts[3]+"\n"), Unsealable},
+		"a header with a space":               {keys, with(0, b64(`{"alg":"dir", "enc":"A256GCM","kid":"kid-1"}`)), Unsealable},
+		"alg none":                            {keys, with(0, b64(`{"alg":"none","enc":"A256GCM","kid":"kid-1"}`)), Unsealable},
+		"F104: compressed":                    {keys, theirs(gojose.DIRECT, gojose.A256GCM, key.Bytes(), &gojose.EncrypterOptions{Compression: gojose.DEFLATE}), Unsealable},
+		"F105: a key wrapped with our key":    {keys, theirs(gojose.A256KW, gojose.A256GCM, key.Bytes(), nil), Unsealable},
+		"F105: CBC":                           {keys, theirs(gojose.DIRECT, gojose.A128CBC_HS256, key.Bytes(), nil), Unsealable},
+		"F103: PBES2":                         {keys, theirs(gojose.PBES2_HS256_A128KW, gojose.A256GCM, key.Bytes(), nil), Unsealable},
+		"16 KiB and a byte":                   {keys, good + strings.Repeat("A", MaxSealedBytes+1-len(good)), TooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -209,6 +209,21 @@ func TestKeyFilesThatCannotBeUsedStopTheStart(t *testing.T) {
 			t.Errorf("two TokenServices share a key: %v", err)
 		}
 	})
+	t.Run("two active slots", func(t *testing.T) {
+		t.Parallel()
+		dir := filepath.Join(t.TempDir(), "keys")
+		path := filepath.Join(dir, "main.json")
+		r := openDir(t, dir)
+		ensure(t, r, "main", plan(), start)
+		ensure(t, r, "main", plan(), start.Add(719*time.Hour))
+		edit(func(d map[string]any) {
+			second := d["slots"].([]any)[1].(map[string]any)
+			second["state"], second["activatedAt"] = "Active", second["publishedAt"]
+		})(t, path)
+		if _, err := OpenDir(dir); err == nil || !strings.Contains(err.Error(), "more than one slot is Active") {
+			t.Errorf("two keys would sign: %v", err)
+		}
+	})
 	t.Run("a file that leads out of the directory", func(t *testing.T) {
 		t.Parallel()
 		outside, dir := filepath.Join(t.TempDir(), "x.json"), filepath.Join(t.TempDir(), "keys")
