@@ -10,6 +10,6 @@
 // It refuses: claims, tokens and what a stranger sent, in any label or span; to
 // let a caller decide how much is sampled.
 //
-// It serves nothing: package server answers /metrics. Exchange, issuer, feed and
-// server import it.
+// It serves nothing: package server answers /metrics. [Metrics] is an observer of
+// exchange, [Tracing] its tracer; programs tie them together.
 package telemetry

@@ -4,12 +4,14 @@
 package telemetry
 
 import (
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/exchequer-dev/exchequer/exchanger/audit"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
 )
 
@@ -51,16 +53,14 @@ type callKey struct {
 // client is not known.
 type counters struct{ request, client prometheus.Counter }
 
-type policyKey struct {
-	namespace, name string
-	outcome         policy.Outcome
-}
+// policyKey has a policy's namespace/name and the word for an outcome.
+type policyKey struct{ ref, outcome string }
 
 // known are the objects that may be labels.
 type known struct {
 	services map[string]bool
 	clients  map[serviceClient]bool
-	policies map[[2]string]bool
+	policies map[string]bool
 }
 
 type serviceClient struct{ service, client string }
@@ -120,19 +120,8 @@ func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 // Registerer takes further metrics, such as controller-runtime's.
 func (m *Metrics) Registerer() prometheus.Registerer { return m.registry }
 
-// Request is one token request for the counters.
-type Request struct {
-	TokenService string
-	// Client is the ID of a client of the snapshot; anything else counts for no
-	// client.
-	Client   string
-	Outcome  policy.Outcome
-	Reason   policy.Reason
-	Duration time.Duration
-}
-
-// Request counts one request.
-func (m *Metrics) Request(r Request) {
+// Observe counts the request that the record is about.
+func (m *Metrics) Observe(r *audit.Record) {
 	if int(r.Outcome) < len(m.duration) {
 		m.duration[r.Outcome].Observe(r.Duration.Seconds())
 	}
@@ -146,6 +135,17 @@ func (m *Metrics) Request(r Request) {
 	c.request.Inc()
 	if c.client != nil {
 		c.client.Inc()
+	}
+	if len(r.Trace) == 0 {
+		for i := range r.Targets {
+			m.judged(r.Targets[i].Policy, policy.Allowed.String())
+		}
+	}
+	for i := range r.Trace {
+		for j := range r.Trace[i].Policies {
+			p := &r.Trace[i].Policies[j]
+			m.judged(p.Policy, p.Outcome)
+		}
 	}
 }
 
@@ -177,9 +177,9 @@ func (m *Metrics) resolve(key callKey) counters {
 	return c
 }
 
-// Policy counts how one policy judged.
-func (m *Metrics) Policy(namespace, name string, outcome policy.Outcome) {
-	key := policyKey{namespace, name, outcome}
+// judged counts how one policy judged; ref is its namespace and name.
+func (m *Metrics) judged(ref, outcome string) {
+	key := policyKey{ref, outcome}
 	m.mu.RLock()
 	c, ok := m.byPolicy[key]
 	m.mu.RUnlock()
@@ -192,10 +192,11 @@ func (m *Metrics) Policy(namespace, name string, outcome policy.Outcome) {
 func (m *Metrics) resolvePolicy(key policyKey) prometheus.Counter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.known.policies[[2]string{key.namespace, key.name}] || len(m.byPolicy) >= maxSeries {
-		return m.decisions.WithLabelValues("", "", key.outcome.String())
+	if !m.known.policies[key.ref] || len(m.byPolicy) >= maxSeries {
+		return m.decisions.WithLabelValues("", "", key.outcome)
 	}
-	c := m.decisions.WithLabelValues(key.namespace, key.name, key.outcome.String())
+	namespace, name, _ := strings.Cut(key.ref, "/")
+	c := m.decisions.WithLabelValues(namespace, name, key.outcome)
 	m.byPolicy[key] = c
 	return c
 }
@@ -206,7 +207,7 @@ func (m *Metrics) Snapshot(spec *policy.Spec, revision uint64, compile time.Dura
 	next := known{
 		services: make(map[string]bool, len(spec.Services)),
 		clients:  make(map[serviceClient]bool, len(spec.Clients)),
-		policies: make(map[[2]string]bool, len(spec.Policies)),
+		policies: make(map[string]bool, len(spec.Policies)),
 	}
 	for i := range spec.Services {
 		next.services[spec.Services[i].Name] = true
@@ -218,7 +219,7 @@ func (m *Metrics) Snapshot(spec *policy.Spec, revision uint64, compile time.Dura
 		ids[c.ID] = true
 	}
 	for i := range spec.Policies {
-		next.policies[[2]string{spec.Policies[i].Namespace, spec.Policies[i].Name}] = true
+		next.policies[spec.Policies[i].Namespace+"/"+spec.Policies[i].Name] = true
 	}
 	issuers := make(map[string]bool, len(spec.Issuers))
 	for i := range spec.Issuers {
@@ -256,9 +257,10 @@ func (m *Metrics) prune(ids map[string]bool) {
 		}
 	}
 	for key := range m.byPolicy {
-		if !m.known.policies[[2]string{key.namespace, key.name}] {
+		if !m.known.policies[key.ref] {
 			delete(m.byPolicy, key)
-			m.decisions.DeleteLabelValues(key.namespace, key.name, key.outcome.String())
+			namespace, name, _ := strings.Cut(key.ref, "/")
+			m.decisions.DeleteLabelValues(namespace, name, key.outcome)
 		}
 	}
 }

@@ -71,19 +71,22 @@ func (t *Tracing) Serve(ctx context.Context, name string, from func() Carrier) (
 	return ctx, Span{s}
 }
 
-// Start starts the span of one step.
-func (t *Tracing) Start(ctx context.Context, name string) (context.Context, Span) {
+// Step starts the span of one step; the function that is returned ends it, with
+// the reason where the step refused.
+func (t *Tracing) Step(ctx context.Context, name string) (context.Context, func(*policy.Refusal)) {
 	if t == nil {
-		return ctx, Span{}
+		return ctx, noEnd
 	}
 	ctx, s := t.tracer.Start(ctx, name)
-	return ctx, Span{s}
+	return ctx, Span{s}.End
 }
 
-// Span is one step of a request. The zero value records nothing.
+func noEnd(*policy.Refusal) {}
+
+// Span is a request's. The zero value records nothing.
 type Span struct{ span trace.Span }
 
-// End ends the step, with the reason where it refused.
+// End ends the span, with the reason of a refusal.
 func (s Span) End(ref *policy.Refusal) {
 	if s.span == nil {
 		return
