@@ -67,7 +67,7 @@ func inspect(k key) (*program, *verdict, error) {
 }
 
 func estimate(env policy.Environment, checked *cel.Ast) error {
-	l, err := languageOf(env)
+	l, err := dialectOf(env)
 	if err != nil {
 		return err
 	}

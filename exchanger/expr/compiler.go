@@ -74,7 +74,7 @@ func build(k key) (p *program, checked *cel.Ast, err error) {
 	if n := utf8.RuneCountInString(k.text); n > maxLength {
 		return nil, nil, fmt.Errorf("the expression has %d characters; at most %d are allowed", n, maxLength)
 	}
-	l, err := languageOf(k.env)
+	l, err := dialectOf(k.env)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -127,17 +127,17 @@ func checkResult(want policy.ResultType, t *types.Type) error {
 	}
 }
 
-// language is one environment, ready to compile for.
-type language struct {
+// dialect is one environment, ready to compile for.
+type dialect struct {
 	env         *cel.Env
 	dispatcher  interpreter.Dispatcher
 	interpreter interpreter.Interpreter
 }
 
-var languages = sync.OnceValues(func() (map[policy.Environment]*language, error) {
-	out := map[policy.Environment]*language{}
+var dialects = sync.OnceValues(func() (map[policy.Environment]*dialect, error) {
+	out := map[policy.Environment]*dialect{}
 	for _, env := range []policy.Environment{policy.EnvClaims, policy.EnvUser, policy.EnvPolicy, policy.EnvScope} {
-		l, err := newLanguage(env)
+		l, err := newDialect(env)
 		if err != nil {
 			return nil, err
 		}
@@ -146,8 +146,8 @@ var languages = sync.OnceValues(func() (map[policy.Environment]*language, error)
 	return out, nil
 })
 
-func languageOf(env policy.Environment) (*language, error) {
-	all, err := languages()
+func dialectOf(env policy.Environment) (*dialect, error) {
+	all, err := dialects()
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func languageOf(env policy.Environment) (*language, error) {
 	return l, nil
 }
 
-func newLanguage(env policy.Environment) (*language, error) {
+func newDialect(env policy.Environment) (*dialect, error) {
 	idents, err := types.NewRegistry()
 	if err != nil {
 		return nil, fmt.Errorf("make expression types: %w", err)
@@ -196,7 +196,7 @@ func newLanguage(env policy.Environment) (*language, error) {
 		}
 	}
 	attributes := interpreter.NewAttributeFactory(e.Container, adapter{}, e.CELTypeProvider(), interpreter.EnableErrorOnBadPresenceTest(true))
-	return &language{
+	return &dialect{
 		env:         e,
 		dispatcher:  dispatcher,
 		interpreter: interpreter.NewInterpreter(dispatcher, e.Container, e.CELTypeProvider(), adapter{}, attributes),

@@ -13,6 +13,7 @@ import (
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/common/types/traits"
 	"github.com/google/cel-go/interpreter"
 
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
@@ -23,7 +24,7 @@ import (
 const rangeCall = "@range"
 
 // plan turns a checked expression into a program.
-func (l *language) plan(checked *ast.AST, want policy.ResultType, text string) (*program, error) {
+func (l *dialect) plan(checked *ast.AST, want policy.ResultType, text string) (*program, error) {
 	w := &walker{ast: checked, next: ast.MaxID(checked), factory: ast.NewExprFactory()}
 	cost := w.walk(checked.Expr())
 	if w.err != nil {
@@ -31,12 +32,29 @@ func (l *language) plan(checked *ast.AST, want policy.ResultType, text string) (
 	}
 	p := &program{want: want, cost: cost, text: text, unanchored: w.unanchored, positions: positions(checked, w.next)}
 	m := &meter{dispatcher: l.dispatcher}
-	code, err := l.interpreter.NewInterpretable(checked, interpreter.Optimize(), interpreter.CustomDecoratorV2(m.decorate))
+	code, err := l.interpreter.NewInterpretable(checked, interpreter.CustomDecoratorV2(keepErrors), interpreter.Optimize(), interpreter.CustomDecoratorV2(m.decorate))
 	if err != nil {
 		return nil, err
 	}
 	p.code = code
 	return p, nil
+}
+
+// keepErrors takes `x in []` from the optimizer, which would make false of it
+// and so true of its negation, whatever x is.
+func keepErrors(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
+	call, ok := i.(interpreter.InterpretableCall)
+	if !ok || call.Function() != operators.In {
+		return i, nil
+	}
+	c, ok := call.Args()[1].(interpreter.InterpretableConst)
+	if !ok {
+		return i, nil
+	}
+	if l, ok := c.Value().(traits.Lister); ok && sizeOf(l) == 0 {
+		return newIn(call.ID(), call.Args()), nil
+	}
+	return i, nil
 }
 
 // positions keeps where each node stands, so that an error at run time can say
