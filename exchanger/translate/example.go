@@ -1,0 +1,128 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package translate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/exchequer-dev/exchequer/api/v1alpha1"
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
+)
+
+// checkExamples reads the examples as far as that needs no snapshot.
+func (p *grant) checkExamples() {
+	list := p.api.Spec.Examples
+	p.atMost("spec.examples", len(list), 64)
+	seen := map[string]bool{}
+	for n := range list {
+		at := fmt.Sprintf("spec.examples[%d]", n)
+		e := &list[n]
+		p.text(at+".name", e.Name, 1, 256)
+		if seen[e.Name] {
+			p.invalid(at+".name", "example %q is there twice", e.Name)
+		}
+		seen[e.Name] = true
+		if field := unservedExample(&e.Given); field != "" {
+			p.notSupported(at+".given."+field, "it is not served yet, so that the example cannot be judged: take the example out")
+		}
+		if _, err := newExample(e); err != nil {
+			p.invalid(at, "%s", err)
+		}
+		if r := e.Expect.Reason; r != "" && !slices.Contains(policy.Reasons(), policy.Reason(r)) {
+			p.invalid(at+".expect.reason", "%q is none of the reasons that there are", r)
+		}
+	}
+}
+
+// judgeExamples runs the examples of every policy and gates those with an example
+// that fails. They are judged against everything that is accepted, gated policies
+// included; those of Audit policies as if all Audit policies were in force.
+func (w *world) judgeExamples(spec *policy.Spec) {
+	var enforce, audit lazySnapshot
+	for _, p := range w.policies {
+		if p.absent != "" {
+			continue
+		}
+		if len(p.api.Spec.Examples) == 0 {
+			p.setPassed(metav1.ConditionTrue, v1alpha1.ReasonNoExamples, "there are no examples")
+			continue
+		}
+		if !p.inForce() {
+			p.setPassed(metav1.ConditionUnknown, v1alpha1.ReasonExampleUnknown, "examples are not run before the policy is accepted and its references are resolved")
+			continue
+		}
+		snapshot := &enforce
+		if p.audit {
+			snapshot = &audit
+		}
+		w.guard(p.object, func() { w.judge(p, snapshot.of(spec, p.audit, w.in.Compiler)) })
+		if !p.valid() {
+			w.gated[p.ref()] = true
+		}
+	}
+}
+
+// lazySnapshot compiles a snapshot when the first example needs it.
+type lazySnapshot struct {
+	snapshot *policy.Snapshot
+	done     bool
+}
+
+func (l *lazySnapshot) of(spec *policy.Spec, enforceAudit bool, compiler policy.Compiler) *policy.Snapshot {
+	if l.done {
+		return l.snapshot
+	}
+	l.done = true
+	all := *spec
+	all.Policies = slices.Clone(spec.Policies)
+	for i := range all.Policies {
+		if enforceAudit {
+			all.Policies[i].AuditOnly = false
+		}
+	}
+	snapshot, err := policy.Compile(&all, 0, compiler)
+	if err != nil {
+		return nil
+	}
+	l.snapshot = snapshot
+	return snapshot
+}
+
+func (w *world) judge(p *grant, snapshot *policy.Snapshot) {
+	if snapshot == nil {
+		// What cannot be compiled cannot be published either.
+		p.setPassed(metav1.ConditionFalse, v1alpha1.ReasonExampleFailed, "the examples could not be judged: the policy as a whole does not compile")
+		w.gated[p.ref()] = true
+		return
+	}
+	p.examples = runExamples(snapshot, p.service.name, p.spec.Targets, p.api.Spec.Examples)
+	var failed, unknown []string
+	for _, r := range p.examples {
+		switch r.Verdict {
+		case ExampleFailed:
+			failed = append(failed, fmt.Sprintf("%q: %s", r.Name, r.Message))
+		case ExampleUnknown:
+			unknown = append(unknown, fmt.Sprintf("%q: %s", r.Name, r.Message))
+		case ExamplePassed:
+		}
+	}
+	switch {
+	case len(failed) > 0:
+		w.gated[p.ref()] = true
+		p.setPassed(metav1.ConditionFalse, v1alpha1.ReasonExampleFailed, strings.Join(failed, "; ")+": the policy is not in force")
+	case len(unknown) > 0:
+		p.setPassed(metav1.ConditionUnknown, v1alpha1.ReasonExampleUnknown, strings.Join(unknown, "; "))
+	default:
+		p.setPassed(metav1.ConditionTrue, v1alpha1.ReasonExamplesPassed, fmt.Sprintf("%d of %d examples give what they expect", len(p.examples), len(p.examples)))
+	}
+}
+
+func (p *grant) setPassed(status metav1.ConditionStatus, reason, message string) {
+	c := condition(v1alpha1.ConditionExamplesPassed, status, reason, message, p.generation)
+	p.passed = &c
+}

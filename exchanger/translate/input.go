@@ -1,0 +1,114 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package translate
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/exchequer-dev/exchequer/api/v1alpha1"
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
+)
+
+// Input is everything that a translation depends on.
+type Input struct {
+	Objects Objects
+	// Secrets and ConfigMaps hold the data of those that exist and may be read.
+	Secrets    map[types.NamespacedName]map[string][]byte
+	ConfigMaps map[types.NamespacedName]map[string]string
+	// SecretsDenied names the namespaces whose Secrets may not be read, each with
+	// what would permit it, in words.
+	SecretsDenied map[string]string
+	// Namespaces holds the labels of namespaces. Whatever it says, or does not, a
+	// namespace has the label kubernetes.io/metadata.name with its name.
+	Namespaces map[string]map[string]string
+	// OperatorNamespace is where the Secrets and ConfigMaps of cluster-scoped
+	// objects lie; its objects need no delegation of names.
+	OperatorNamespace string
+	// Serve says that the process which translates is the one that exchanges, with
+	// no cluster: http to loopback is possible, and there is no local cluster.
+	Serve bool
+	// Now is the time of the translation, in UTC.
+	Now time.Time
+	// Compiler compiles the expressions of the snapshot that examples are judged
+	// against.
+	Compiler policy.Compiler
+	// Check compiles an expression and judges its cost; the warnings are for people.
+	Check func(env policy.Environment, want policy.ResultType, expression string) (warnings []string, err error)
+	// CheckKeySet reads a JWK Set of public keys; an error says why none is usable.
+	CheckKeySet func([]byte) error
+	// KeyStatus tells about the keys of a TrustedIssuer of which this process fetches
+	// them; nil where it does not.
+	KeyStatus func(issuer string) KeyStatus
+	// Budget bounds what one namespace can put into the snapshot.
+	Budget Budget
+}
+
+// Objects are the decoded objects, in any order.
+type Objects struct {
+	TokenServices       []v1alpha1.TokenService
+	TrustedIssuers      []v1alpha1.TrustedIssuer
+	ExchangeClients     []v1alpha1.ExchangeClient
+	ClientScopes        []v1alpha1.ClientScope
+	ExchangePolicies    []v1alpha1.ExchangePolicy
+	ImpersonationGrants []v1alpha1.ImpersonationGrant
+	ExternalTargets     []v1alpha1.ExternalTarget
+	TokenRevocations    []v1alpha1.TokenRevocation
+	// Undecodable are objects of these kinds that could not be decoded.
+	Undecodable []Undecodable
+}
+
+// Undecodable is an object of which only its name could be read.
+type Undecodable struct {
+	Kind       string
+	Namespace  string
+	Name       string
+	Generation int64
+	// Reason is the reason of its Accepted condition: Invalid when empty.
+	Reason  string
+	Message string
+}
+
+// Budget bounds what one namespace can put into the snapshot; a zero field means
+// its default.
+type Budget struct {
+	// Objects is the most objects; default 10,000, ten times what the largest
+	// tenants of other policy engines have.
+	Objects int
+	// Bytes is the most bytes of their specs as JSON; default 8 MiB. A snapshot is
+	// at most 64 chunks of 900 KiB compressed, about 300 MiB of JSON at 5:1, which
+	// leaves room for 36 namespaces that use all of theirs.
+	Bytes int
+}
+
+// The defaults of Budget.
+const (
+	defaultBudgetObjects = 10_000
+	defaultBudgetBytes   = 8 << 20
+)
+
+// KeyState is what is known about the keys of a TrustedIssuer.
+type KeyState string
+
+// The states of an issuer's keys.
+const (
+	// KeysPending: no fetch has ended yet.
+	KeysPending KeyState = "Pending"
+	// KeysReady: they are usable and fresh.
+	KeysReady KeyState = "Ready"
+	// KeysStale: the last good ones serve.
+	KeysStale KeyState = "Stale"
+	// KeysFailed: they were never fetched.
+	KeysFailed KeyState = "Failed"
+	// KeysExpired: the last good ones are past their bound.
+	KeysExpired KeyState = "Expired"
+)
+
+// KeyStatus tells about the keys of a TrustedIssuer.
+type KeyStatus struct {
+	State KeyState
+	// Message is for people, and holds nothing secret.
+	Message string
+}

@@ -1,0 +1,187 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package translate
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/exchequer-dev/exchequer/api/v1alpha1"
+)
+
+// delegated returns one list of a delegation.
+type delegated func(*v1alpha1.NameDelegation) []v1alpha1.NamePattern
+
+func delegatedAudiences(d *v1alpha1.NameDelegation) []v1alpha1.NamePattern { return d.Audiences }
+func delegatedResources(d *v1alpha1.NameDelegation) []v1alpha1.NamePattern { return d.Resources }
+func delegatedScopes(d *v1alpha1.NameDelegation) []v1alpha1.NamePattern    { return d.Scopes }
+
+// checkDelegation reads one entry of spec.names.
+func (s *service) checkDelegation(field string, d *v1alpha1.NameDelegation) {
+	s.checkNamespaces(field+".namespaces", &d.Namespaces)
+	for _, list := range [...]struct {
+		name     string
+		patterns []v1alpha1.NamePattern
+	}{{"audiences", d.Audiences}, {"resources", d.Resources}, {"scopes", d.Scopes}, {"identities", d.Identities}} {
+		s.atMost(field+"."+list.name, len(list.patterns), 64)
+		for i, p := range list.patterns {
+			at := fmt.Sprintf("%s.%s[%d]", field, list.name, i)
+			if !s.text(at, string(p), 1, maxNameBytes) {
+				continue
+			}
+			checkPattern(s, at, string(p))
+			if owner := namespaceOf(strings.TrimSuffix(string(p), "*")); owner != "" && list.name != "scopes" {
+				s.warn("%s: what begins with %s/ belongs to that namespace; this entry gives it to nobody", at, owner)
+			}
+		}
+	}
+}
+
+// checkPattern refuses a * anywhere but at the end, and one that would let a name
+// go on: after "https://shop.example" it would give away shop.example.evil.
+func checkPattern(s *service, at, p string) {
+	base, isPrefix := strings.CutSuffix(p, "*")
+	switch {
+	case strings.Contains(base, "*"):
+		s.invalid(at, "* is possible at the end only")
+	case !isVisible(base, ""):
+		s.invalid(at, "expected printable ASCII without spaces")
+	case isPrefix && (base == "" || !strings.HasSuffix(base, "/") && !strings.HasSuffix(base, ":") && !strings.HasSuffix(base, ".")):
+		s.invalid(at, "expected /, : or . before the *: %q would also be the beginning of others' names", p)
+	}
+}
+
+// covers says whether a pattern is the name, or a prefix of it. The prefix alone
+// is no name under it.
+func covers(p v1alpha1.NamePattern, name string) bool {
+	base, isPrefix := strings.CutSuffix(string(p), "*")
+	if isPrefix {
+		return len(name) > len(base) && strings.HasPrefix(name, base)
+	}
+	return name == string(p)
+}
+
+// namespaceOf returns the namespace that owns a name by its beginning, empty when
+// none does.
+func namespaceOf(name string) string {
+	first, _, ok := strings.Cut(name, "/")
+	if ok && len(first) <= 63 && isLabel(first) {
+		return first
+	}
+	return ""
+}
+
+// owned refuses names that are not the object's namespace's to use.
+func (w *world) owned(o *object, field string, names []string, list delegated) {
+	for _, name := range names {
+		if why := w.reserved(name); why != "" {
+			o.problem(v1alpha1.ReasonNameNotDelegated, "%s: %s is %s, which nobody else can have", field, name, why)
+			continue
+		}
+		switch owner := namespaceOf(name); {
+		case owner == o.namespace:
+		case owner != "":
+			o.problem(v1alpha1.ReasonNameNotDelegated, "%s: %s belongs to namespace %s", field, name, owner)
+		case o.namespace != w.in.OperatorNamespace && !w.isDelegated(o.service, o.namespace, name, list):
+			o.problem(v1alpha1.ReasonNameNotDelegated,
+				"%s: %s is not delegated to namespace %s: use a name that begins with %s/, or ask the platform for an entry in names of TokenService %s",
+				field, name, o.namespace, o.namespace, o.service.name)
+		}
+	}
+}
+
+func (w *world) isDelegated(s *service, namespace, name string, list delegated) bool {
+	for i := range s.api.Spec.Names {
+		d := &s.api.Spec.Names[i]
+		if !w.holds(&d.Namespaces, namespace) {
+			continue
+		}
+		for _, p := range list(d) {
+			if covers(p, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// reserved says whose a name is that nobody can have: it stands for a token
+// service, or for a foreign one.
+func (w *world) reserved(name string) string {
+	for _, s := range w.services {
+		if s.valid() && (isOurs(s.spec.Issuer, name) || contains(s.spec.AssertionAudiences, name)) {
+			return "an issuer, an endpoint or a client-assertion audience of a TokenService"
+		}
+	}
+	for _, i := range w.issuers {
+		if i.valid() && (name == i.spec.URL || contains(i.spec.Audiences, name)) {
+			return "the URL or an audience of a TrustedIssuer"
+		}
+	}
+	for _, e := range w.external {
+		if e.absent == "" && contains(e.api.Spec.Audiences, name) {
+			return "an audience of an ExternalTarget"
+		}
+	}
+	return ""
+}
+
+// isOurs says whether a name is an issuer or one of the endpoints below it.
+func isOurs(issuer, name string) bool {
+	rest, ok := strings.CutPrefix(name, issuer)
+	if !ok {
+		return false
+	}
+	switch rest {
+	case "", "/", "/token", "/introspect", "/revoke", "/jwks", "/links", "/saml/metadata":
+		return true
+	}
+	return strings.HasPrefix(rest, "/.well-known/")
+}
+
+// clientConflicts gives every name to one client. IDs come first: nobody can have
+// another client's. Then, in the order (namespace, name), audiences and resources.
+func (w *world) clientConflicts() {
+	ids := map[[2]string]*client{}
+	for _, c := range w.clients {
+		if c.valid() && c.service != nil {
+			w.claim(ids, c, "spec.clientID", c.spec.ID)
+		}
+	}
+	names := map[[2]string]*client{}
+	for _, c := range w.clients {
+		if !c.valid() || c.service == nil {
+			continue
+		}
+		all := append(append([]string{}, c.spec.Audiences...), c.spec.Resources...)
+		for _, name := range all {
+			if holder, taken := ids[[2]string{c.service.name, name}]; taken && holder != c {
+				c.problem(v1alpha1.ReasonConflicted, "spec.audiences: %s is the client_id of another ExchangeClient", name)
+			} else if holder, taken := names[[2]string{c.service.name, name}]; taken && holder != c {
+				c.problem(v1alpha1.ReasonConflicted, "%s is a name of another ExchangeClient, which comes first by namespace and name", name)
+			}
+		}
+		if !c.valid() {
+			continue
+		}
+		for _, name := range all {
+			names[[2]string{c.service.name, name}] = c
+		}
+	}
+	for _, c := range w.clients {
+		if c.inForce() {
+			c.clientID = c.spec.ID
+			w.clientByRef[c.ref()] = c
+		}
+	}
+}
+
+func (w *world) claim(taken map[[2]string]*client, c *client, field, name string) {
+	key := [2]string{c.service.name, name}
+	if _, ok := taken[key]; ok {
+		c.problem(v1alpha1.ReasonConflicted, "%s: %s is the client_id of another ExchangeClient, which comes first by namespace and name", field, name)
+		return
+	}
+	taken[key] = c
+}

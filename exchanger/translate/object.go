@@ -1,0 +1,219 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package translate
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/exchequer-dev/exchequer/api/v1alpha1"
+)
+
+// object is one object on its way: what is known against it so far.
+type object struct {
+	kind, namespace, name string
+	generation            int64
+	// bytes is the length of its spec as JSON, for the budget.
+	bytes int
+	// absent says why the object counts as absent: it is suspended, or is being
+	// deleted.
+	absent   string
+	problems []problem
+	refs     []problem
+	// unmatched and warnings are for the status.
+	unmatched []string
+	warnings  []string
+	service   *service
+	// rest of the status that some kinds have
+	audit    bool
+	clientID string
+	verified *metav1.Condition
+	passed   *metav1.Condition
+	examples []ExampleResult
+}
+
+// problem is one thing that stands against an object.
+type problem struct{ reason, message string }
+
+func newObject(kind string, meta *metav1.ObjectMeta, suspended bool, spec any) *object {
+	o := &object{kind: kind, namespace: meta.Namespace, name: meta.Name, generation: meta.Generation}
+	switch {
+	case meta.DeletionTimestamp != nil:
+		o.absent = "it is being deleted, and counts as absent"
+	case suspended:
+		o.absent = "suspend is true: it counts as absent"
+	}
+	text, err := json.Marshal(spec)
+	if err != nil {
+		o.invalid("spec", "it cannot be written as JSON")
+	}
+	o.bytes = len(text)
+	o.checkName()
+	return o
+}
+
+// ref is how people write the object's name.
+func (o *object) ref() string {
+	if o.namespace == "" {
+		return o.name
+	}
+	return o.namespace + "/" + o.name
+}
+
+// valid says whether nothing stands against the object itself.
+func (o *object) valid() bool { return o.absent == "" && len(o.problems) == 0 }
+
+// inForce says whether it is part of the policy: valid, and all refs resolved.
+func (o *object) inForce() bool { return o.valid() && len(o.refs) == 0 }
+
+func (o *object) problem(reason, format string, args ...any) {
+	o.problems = append(o.problems, problem{reason, fmt.Sprintf(format, args...)})
+}
+
+func (o *object) invalid(field, format string, args ...any) {
+	o.problem(v1alpha1.ReasonInvalid, "%s: %s", field, fmt.Sprintf(format, args...))
+}
+
+func (o *object) notSupported(field, format string, args ...any) {
+	o.problem(v1alpha1.ReasonNotSupported, "%s: %s", field, fmt.Sprintf(format, args...))
+}
+
+func (o *object) unresolved(reason, field, format string, args ...any) {
+	o.refs = append(o.refs, problem{reason, field + ": " + fmt.Sprintf(format, args...)})
+}
+
+func (o *object) warn(format string, args ...any) {
+	o.warnings = append(o.warnings, fmt.Sprintf(format, args...))
+}
+
+// miss notes a client or an issuer that contributes nothing. A missing one and
+// one that may not be named here are told in the same words.
+func (o *object) miss(kind, name string) {
+	o.unmatched = append(o.unmatched, kind+" "+name)
+}
+
+// checkName refuses names that the API server would not have stored.
+func (o *object) checkName() {
+	if !isSubdomain(o.name) || len(o.name) > v1alpha1.MaxNameLength {
+		o.invalid("metadata.name", "expected at most %d lower-case letters, digits, - and ., beginning and ending with a letter or digit", v1alpha1.MaxNameLength)
+	}
+	namespaced := o.kind == kindClient || o.kind == kindScope || o.kind == kindPolicy
+	switch {
+	case namespaced && (!isLabel(o.namespace) || len(o.namespace) > 63):
+		o.invalid("metadata.namespace", "expected the name of a namespace")
+	case !namespaced && o.namespace != "":
+		o.invalid("metadata.namespace", "%s is a cluster-scoped kind: take the namespace out", o.kind)
+	}
+}
+
+func isSubdomain(s string) bool {
+	return !slices.ContainsFunc(strings.Split(s, "."), func(l string) bool { return !isLabel(l) })
+}
+
+func isLabel(s string) bool {
+	if s == "" || len(s) > v1alpha1.MaxNameLength || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+// severity orders the reasons of Accepted: the first that an object has is its
+// condition's reason, and the messages come in this order.
+func severity(reason string) int {
+	return slices.Index([]string{
+		v1alpha1.ReasonInvalid, v1alpha1.ReasonNotSupported, v1alpha1.ReasonInvalidExpression, v1alpha1.ReasonNamespaceNotAllowed,
+		v1alpha1.ReasonNameNotDelegated, v1alpha1.ReasonConflicted, v1alpha1.ReasonQuotaExceeded, v1alpha1.ReasonExpired,
+	}, reason)
+}
+
+// maxProblems bounds how many problems one message tells: a person mends a few
+// at a time, and a status is kept for every object.
+const maxProblems = 8
+
+func joinProblems(list []problem) string {
+	texts := make([]string, 0, len(list))
+	for _, p := range list {
+		if !slices.Contains(texts, p.message) {
+			texts = append(texts, p.message)
+		}
+	}
+	if more := len(texts) - maxProblems; more > 0 {
+		texts = append(texts[:maxProblems], fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(texts, "; ")
+}
+
+// status writes the object's conditions.
+func (o *object) status(serve bool) ObjectStatus {
+	s := ObjectStatus{
+		Kind: o.kind, Namespace: o.namespace, Name: o.name, Generation: o.generation,
+		Unmatched: sortedSet(o.unmatched), Warnings: sortedSet(o.warnings), ClientID: o.clientID, Examples: o.examples,
+	}
+	if len(s.Unmatched) > maxUnmatched {
+		s.Unmatched = s.Unmatched[:maxUnmatched]
+	}
+	add := func(kind string, status metav1.ConditionStatus, reason, message string) {
+		s.Conditions = append(s.Conditions, condition(kind, status, reason, message, o.generation))
+	}
+	o.acceptance(add)
+	switch {
+	case o.kind == kindGrant || o.kind == kindTarget || o.kind == kindRevocation:
+	case o.absent == "" && len(o.refs) > 0:
+		add(v1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, o.refs[0].reason, joinProblems(o.refs)+": it grants nothing until then")
+	default:
+		add(v1alpha1.ConditionResolvedRefs, metav1.ConditionTrue, v1alpha1.ReasonResolvedRefs, "everything that it refers to is there")
+	}
+	for _, c := range []*metav1.Condition{o.verified, o.passed} {
+		if c != nil && o.absent == "" {
+			s.Conditions = append(s.Conditions, *c)
+		}
+	}
+	o.running(add, serve)
+	s.Conditions = append(s.Conditions, Summarize(s.Conditions, o.generation))
+	return s
+}
+
+// maxUnmatched is how many entries status.unmatched has room for.
+const maxUnmatched = 64
+
+func (o *object) acceptance(add func(kind string, status metav1.ConditionStatus, reason, message string)) {
+	switch {
+	case o.absent != "":
+		add(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonSuspended, o.absent)
+	case len(o.problems) > 0:
+		list := slices.Clone(o.problems)
+		slices.SortStableFunc(list, func(a, b problem) int { return severity(a.reason) - severity(b.reason) })
+		add(v1alpha1.ConditionAccepted, metav1.ConditionFalse, list[0].reason, joinProblems(list))
+	case o.audit:
+		add(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAudit, "mode is Audit: it decides and records, and grants nothing")
+	default:
+		add(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted, "valid and part of the policy")
+	}
+}
+
+// running writes the conditions that are about the processes that serve. Where
+// they are not this one, they are for whoever watches them to say.
+func (o *object) running(add func(kind string, status metav1.ConditionStatus, reason, message string), serve bool) {
+	if !serve {
+		if o.kind == kindService {
+			add(v1alpha1.ConditionStoreReady, metav1.ConditionUnknown, v1alpha1.ReasonPending, "not known here")
+		}
+		add(v1alpha1.ConditionProgrammed, metav1.ConditionUnknown, v1alpha1.ReasonPending, "not known here")
+		return
+	}
+	if o.kind == kindService {
+		add(v1alpha1.ConditionStoreReady, metav1.ConditionTrue, v1alpha1.ReasonStoreReady, "one process serves, and keeps one-time state in its memory")
+	}
+	add(v1alpha1.ConditionProgrammed, metav1.ConditionTrue, v1alpha1.ReasonProgrammed, "this process serves this generation")
+}
+
+func sortedSet(list []string) []string {
+	out := slices.Clone(list)
+	slices.Sort(out)
+	return slices.Compact(out)
+}

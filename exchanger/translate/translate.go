@@ -1,0 +1,230 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package translate
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"slices"
+
+	"github.com/exchequer-dev/exchequer/api/v1alpha1"
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
+)
+
+// Translate makes one Spec of all objects, and a status for each. It has no
+// error: what is wrong with an object stands in its status, and the object is
+// not in the Spec.
+func Translate(in Input) Result {
+	w := newWorld(&in)
+	for _, step := range [...]func(){
+		w.budgets,
+		w.translateServices, w.serviceConflicts,
+		w.translateIssuers, w.issuerConflicts,
+		w.translateClients, w.clientConflicts, w.aliases,
+		w.translateScopes, w.scopeConflicts, w.scopeOwners,
+		w.translatePolicies,
+	} {
+		step()
+	}
+	spec := w.spec()
+	w.judgeExamples(spec)
+	spec.Policies = slices.DeleteFunc(spec.Policies, func(p policy.Policy) bool { return w.gated[p.Namespace+"/"+p.Name] })
+	return Result{Spec: spec, Statuses: w.statuses()}
+}
+
+// world is the state of one translation.
+type world struct {
+	in       *Input
+	objects  []*object
+	services []*service
+	issuers  []*issuer
+	clients  []*client
+	scopes   []*scope
+	policies []*grant
+	external []*external
+
+	serviceByName map[string]*service
+	issuerByName  map[string]*issuer
+	clientByRef   map[string]*client
+	scopeByName   map[scopeKey]*scope
+	checked       map[checkKey]checkResult
+	gated         map[string]bool
+}
+
+type service struct {
+	*object
+	api  *v1alpha1.TokenService
+	spec policy.Service
+	// base is where it is reached: each host with the issuer's path.
+	hosts []string
+	path  string
+}
+
+type issuer struct {
+	*object
+	api  *v1alpha1.TrustedIssuer
+	spec policy.Issuer
+}
+
+type client struct {
+	*object
+	api  *v1alpha1.ExchangeClient
+	spec policy.Client
+}
+
+type scope struct {
+	*object
+	api  *v1alpha1.ClientScope
+	spec policy.Scope
+}
+
+type grant struct {
+	*object
+	api  *v1alpha1.ExchangePolicy
+	spec policy.Policy
+}
+
+type external struct {
+	*object
+	api *v1alpha1.ExternalTarget
+}
+
+type scopeKey struct{ service, namespace, scope string }
+
+func newWorld(in *Input) *world {
+	w := &world{
+		in: in, serviceByName: map[string]*service{}, issuerByName: map[string]*issuer{}, clientByRef: map[string]*client{},
+		scopeByName: map[scopeKey]*scope{}, checked: map[checkKey]checkResult{}, gated: map[string]bool{},
+	}
+	w.gather()
+	return w
+}
+
+// gather takes in every object, sorted by kind, namespace and name, so that no
+// later step sees the order of the input.
+func (w *world) gather() {
+	all := w.in.Objects
+	for _, api := range sorted(all.TokenServices) {
+		w.services = append(w.services, &service{object: w.add(newObject(kindService, &api.ObjectMeta, api.Spec.Suspend, api.Spec)), api: api})
+	}
+	for _, api := range sorted(all.TrustedIssuers) {
+		w.issuers = append(w.issuers, &issuer{object: w.add(newObject(kindIssuer, &api.ObjectMeta, api.Spec.Suspend, api.Spec)), api: api})
+	}
+	for _, api := range sorted(all.ExchangeClients) {
+		w.clients = append(w.clients, &client{object: w.add(newObject(kindClient, &api.ObjectMeta, api.Spec.Suspend, api.Spec)), api: api})
+	}
+	for _, api := range sorted(all.ClientScopes) {
+		w.scopes = append(w.scopes, &scope{object: w.add(newObject(kindScope, &api.ObjectMeta, api.Spec.Suspend, api.Spec)), api: api})
+	}
+	for _, api := range sorted(all.ExchangePolicies) {
+		w.policies = append(w.policies, &grant{object: w.add(newObject(kindPolicy, &api.ObjectMeta, api.Spec.Suspend, api.Spec)), api: api})
+	}
+	w.gatherUnserved()
+	w.refuseTwice()
+}
+
+// add takes an object in. Its index by name is for the whole translation.
+func (w *world) add(o *object) *object {
+	w.objects = append(w.objects, o)
+	return o
+}
+
+// refuseTwice refuses every copy of an object that is in the input twice: which
+// of them counts would hang on the order.
+func (w *world) refuseTwice() {
+	type key struct{ kind, namespace, name string }
+	count := map[key]int{}
+	for _, o := range w.objects {
+		count[key{o.kind, o.namespace, o.name}]++
+	}
+	for _, o := range w.objects {
+		if count[key{o.kind, o.namespace, o.name}] > 1 {
+			o.absent = ""
+			o.invalid("metadata.name", "there are %d objects of this kind and name: keep one", count[key{o.kind, o.namespace, o.name}])
+		}
+	}
+}
+
+// sorted returns pointers to the objects by namespace and name, and copies of one
+// object by their content.
+func sorted[T any, P interface {
+	*T
+	GetNamespace() string
+	GetName() string
+}](list []T) []P {
+	out := make([]P, len(list))
+	for i := range list {
+		out[i] = &list[i]
+	}
+	slices.SortFunc(out, func(a, b P) int {
+		if c := cmp.Or(cmp.Compare(a.GetNamespace(), b.GetNamespace()), cmp.Compare(a.GetName(), b.GetName())); c != 0 {
+			return c
+		}
+		return bytes.Compare(textOf(a), textOf(b))
+	})
+	return out
+}
+
+func textOf(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// guard runs one object's step. A panic in it is that object's: it is Invalid,
+// and the others go on (F272). Nothing of the panic is told: it may quote values.
+func (w *world) guard(o *object, step func()) {
+	defer func() {
+		if recover() != nil {
+			o.absent = ""
+			o.invalid("spec", "this object makes the translation fail; please report it, with the object, as a bug")
+		}
+	}()
+	step()
+}
+
+// spec gathers what is in force, in canonical order.
+func (w *world) spec() *policy.Spec {
+	out := &policy.Spec{Format: policy.Format}
+	for _, s := range w.services {
+		if s.inForce() {
+			out.Services = append(out.Services, s.spec)
+		}
+	}
+	for _, i := range w.issuers {
+		switch {
+		case i.inForce():
+			out.Issuers = append(out.Issuers, i.spec)
+		case i.absent != "" && i.service != nil:
+			out.Issuers = append(out.Issuers, w.suspendedIssuer(i))
+		}
+	}
+	out.Clients = w.clientSpecs()
+	for _, s := range w.scopes {
+		if s.inForce() {
+			out.Scopes = append(out.Scopes, s.spec)
+		}
+	}
+	for _, p := range w.policies {
+		if p.inForce() {
+			out.Policies = append(out.Policies, p.spec)
+		}
+	}
+	return out
+}
+
+func (w *world) statuses() []ObjectStatus {
+	out := make([]ObjectStatus, 0, len(w.objects))
+	for _, i := range w.issuers {
+		w.verify(i)
+	}
+	for _, o := range w.objects {
+		out = append(out, o.status(w.in.Serve))
+	}
+	slices.SortStableFunc(out, byObject)
+	return out
+}

@@ -1,0 +1,39 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package translate
+
+import (
+	"github.com/exchequer-dev/exchequer/api/v1alpha1"
+)
+
+// gatherUnserved takes in the kinds that this build does not serve, and objects
+// that could not be decoded. A suspended one counts as absent, and so says so.
+func (w *world) gatherUnserved() {
+	all := w.in.Objects
+	for _, api := range sorted(all.ImpersonationGrants) {
+		w.unserved(newObject(kindGrant, &api.ObjectMeta, api.Spec.Suspend, api.Spec), "nobody can be impersonated, whatever it says")
+	}
+	for _, api := range sorted(all.ExternalTargets) {
+		o := newObject(kindTarget, &api.ObjectMeta, api.Spec.Suspend, api.Spec)
+		w.unserved(o, "no token for it can be had; its audiences stay its own")
+		w.external = append(w.external, &external{object: o, api: api})
+	}
+	for _, api := range sorted(all.TokenRevocations) {
+		w.unserved(newObject(kindRevocation, &api.ObjectMeta, api.Spec.Suspend, api.Spec),
+			"NOTHING is revoked by it; use revokeIssuedBefore of the TrustedIssuer, the ExchangeClient or the TokenService")
+	}
+	for _, u := range all.Undecodable {
+		o := w.add(&object{kind: u.Kind, namespace: u.Namespace, name: u.Name, generation: u.Generation})
+		reason := u.Reason
+		if reason == "" {
+			reason = v1alpha1.ReasonInvalid
+		}
+		o.problem(reason, "%s", u.Message)
+	}
+}
+
+func (w *world) unserved(o *object, consequence string) {
+	o.notSupported("kind", "%s is not served yet: %s", o.kind, consequence)
+	w.add(o)
+}
