@@ -58,6 +58,8 @@ func TestKeysThatAreNotUsed(t *testing.T) {
 	params := elliptic.P256().Params()
 	zero := new(big.Int)
 	gx, gy := params.Gx, params.Gy
+	enc := base64.RawURLEncoding.EncodeToString
+	gxgy := append(gx.FillBytes(make([]byte, 32)), gy.FillBytes(make([]byte, 32))...)
 	for name, tc := range map[string]struct {
 		key    *PublicKey
 		change map[string]any
@@ -83,6 +85,7 @@ func TestKeysThatAreNotUsed(t *testing.T) {
 		"F110: a coordinate above the field":         {ec, point(32, new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1)), gy), badPoint},
 		"F110: x of 31 bytes":                        {ec, map[string]any{"x": base64.RawURLEncoding.EncodeToString(make([]byte, 31))}, badPoint},
 		"F110: x and y of 33 bytes":                  {ec, point(33, gx, gy), badPoint},
+		"F110: x of 33 bytes and y of 31":            {ec, map[string]any{"x": enc(gxgy[:33]), "y": enc(gxgy[33:])}, badPoint},
 		"F110: a P-256 point called P-384":           {ec, map[string]any{"crv": "P-384", "alg": nil}, badPoint},
 		"F110: x missing":                            {ec, map[string]any{"x": nil}, badEncoding},
 		"F110: x a number":                           {ec, map[string]any{"x": 1}, badEncoding},
