@@ -14,11 +14,10 @@ const (
 	// 10,000 policies with three expressions each fits into one, so that
 	// compiling it again finds every one of them.
 	generationEntries = 32_768
-	// generationText bounds the same by the length of the texts: a program takes
-	// about 100 bytes for a character, so a generation ≤ 400 MB, and 130 MB for
-	// 32,768 texts of the usual 40 characters. All of it but what was changed
-	// lately is what the snapshot holds on to anyway.
-	generationText = 4 << 20
+	// generationBytes bounds the same by what the programs take: 1 to 2 KB is
+	// usual, so 30,000 of them fit. All of it but what was changed lately is what
+	// the snapshot holds on to anyway.
+	generationBytes = 64 << 20
 )
 
 type key struct {
@@ -34,12 +33,22 @@ type entry struct {
 	verdict *verdict
 }
 
+// size is about what an entry takes: 20 bytes for a character of its text, as
+// measured, and 40 for a state of its patterns.
+func (e entry) size(k key) int {
+	n := 200 + 20*len(k.text)
+	if e.program != nil {
+		n += 40 * int(e.program.states)
+	}
+	return n
+}
+
 // cache remembers what was compiled, errors too. It has two generations: what
 // is used moves to the young one, and when that is full, the old one is dropped.
 type cache struct {
 	mu         sync.Mutex
 	young, old map[key]entry
-	text       int
+	bytes      int
 }
 
 func (c *cache) get(k key) (entry, bool) {
@@ -63,10 +72,11 @@ func (c *cache) put(k key, e entry) {
 
 func (c *cache) add(k key, e entry) {
 	if _, known := c.young[k]; !known {
-		if c.young == nil || len(c.young) >= generationEntries || c.text+len(k.text) > generationText {
-			c.old, c.young, c.text = c.young, map[key]entry{}, 0
+		size := e.size(k)
+		if c.young == nil || len(c.young) >= generationEntries || c.bytes+size > generationBytes {
+			c.old, c.young, c.bytes = c.young, map[key]entry{}, 0
 		}
-		c.text += len(k.text)
+		c.bytes += size
 	}
 	c.young[k] = e
 }

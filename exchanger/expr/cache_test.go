@@ -24,15 +24,17 @@ func TestTheCacheIsBounded(t *testing.T) {
 			t.Errorf("%d entries", n)
 		}
 	})
-	t.Run("by the length of their texts", func(t *testing.T) {
+	t.Run("by what they take", func(t *testing.T) {
 		t.Parallel()
-		var c cache
-		long := strings.Repeat("x", maxLength)
-		for i := range 2000 {
-			c.put(key{text: long + strconv.Itoa(i)}, entry{})
-		}
-		if n := (len(c.young) + len(c.old)) * maxLength; n > 2*generationText {
-			t.Errorf("%d bytes", n)
+		for name, e := range map[string]entry{"long texts": {}, "large patterns": {program: &program{states: maxAllStates}}} {
+			var c cache
+			long := strings.Repeat("x", maxLength)
+			for i := range 2000 {
+				c.put(key{text: long + strconv.Itoa(i)}, e)
+			}
+			if n := (len(c.young) + len(c.old)) * e.size(key{text: long}); n > 2*generationBytes {
+				t.Errorf("%s: %d bytes", name, n)
+			}
 		}
 	})
 	t.Run("what is used stays", func(t *testing.T) {

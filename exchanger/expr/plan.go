@@ -36,7 +36,7 @@ func (l *dialect) plan(checked *ast.AST, want policy.ResultType, text string) (*
 	if err != nil {
 		return nil, err
 	}
-	p.code = code
+	p.code, p.states = code, m.states
 	return p, nil
 }
 

@@ -28,6 +28,8 @@ type program struct {
 	positions []uint16
 	// unanchored says that matches is called.
 	unanchored bool
+	// states are those of all literal patterns.
+	states int64
 }
 
 // run is the root activation of one evaluation: the facts, read when they are
