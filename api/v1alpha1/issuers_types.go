@@ -282,7 +282,7 @@ type SAMLIssuer struct {
 	// certificates are the certificates with which assertions are signed.
 	//
 	// +optional
-	// +listType=atomic
+	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	Certificates []PEM `json:"certificates,omitempty"`

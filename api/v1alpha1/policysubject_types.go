@@ -178,7 +178,7 @@ type AudienceRule struct {
 	AnyOf []string `json:"anyOf,omitempty"`
 
 	// authorizedParties are the values of azp or client_id that a token under
-	// AnyOf may have. Empty, it may have any.
+	// AnyOf may have. Absent, it may have any.
 	//
 	// +optional
 	// +listType=set

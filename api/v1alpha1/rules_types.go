@@ -72,7 +72,7 @@ type ExtraValue struct {
 	// values are its values.
 	//
 	// +optional
-	// +listType=atomic
+	// +listType=set
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:items:MaxLength=512
 	Values []string `json:"values,omitempty"`

@@ -33,7 +33,7 @@ type ObjectStatus struct {
 	// contribute nothing, because they do not exist or may not be named here.
 	//
 	// +optional
-	// +listType=atomic
+	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=512
 	Unmatched []string `json:"unmatched,omitempty"`

@@ -105,7 +105,7 @@ type TokenServiceSpec struct {
 	// which clients authenticate.
 	//
 	// +optional
-	// +listType=atomic
+	// +listType=set
 	// +kubebuilder:validation:MaxItems=8
 	ClientCertificateAuthorities []PEM `json:"clientCertificateAuthorities,omitempty"`
 

@@ -4,10 +4,12 @@
 package schema
 
 import (
+	"strings"
 	"testing"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	crdvalidation "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation"
+	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 
 	"github.com/exchequer-dev/exchequer/api/v1alpha1"
 )
@@ -37,6 +39,21 @@ func TestTheAPIServerTakesEveryCRD(t *testing.T) {
 			if len(names.ShortNames) != 1 || names.ShortNames[0] != want.shortName {
 				t.Errorf("expected the short name %s, found %v", want.shortName, names.ShortNames)
 			}
+			if err := k.compile(); err != nil {
+				t.Fatal(err)
+			}
+			columns := k.crd.Spec.AdditionalPrinterColumns
+			if len(columns) == 0 {
+				columns = k.version.AdditionalPrinterColumns
+			}
+			for _, column := range columns {
+				if !strings.HasPrefix(column.JSONPath, ".metadata.") && !known(k.structural, column.JSONPath) {
+					t.Errorf("the column %s shows %s, which there is not", column.Name, column.JSONPath)
+				}
+			}
+			if len(columns) < 3 {
+				t.Errorf("expected columns that tell the state at a glance, found %v", columns)
+			}
 			if k.crd.Spec.Scope != want.scope {
 				t.Errorf("expected scope %s, found %s", want.scope, k.crd.Spec.Scope)
 			}
@@ -45,6 +62,19 @@ func TestTheAPIServerTakesEveryCRD(t *testing.T) {
 	if len(validator.kinds) != len(shortNames()) {
 		t.Errorf("expected %d kinds, found %v", len(shortNames()), validator.Kinds())
 	}
+}
+
+// known says whether the first names of a path, up to a list, are in a schema.
+func known(node *structuralschema.Structural, path string) bool {
+	path, _, _ = strings.Cut(path, "[")
+	for _, name := range steps(path) {
+		next, ok := node.Properties[name]
+		if !ok {
+			return false
+		}
+		node = &next
+	}
+	return true
 }
 
 type naming struct {

@@ -249,3 +249,60 @@ func TestAdmitTakesWhatDecodersGive(t *testing.T) {
 		}
 	})
 }
+
+func TestURLsThatPeopleHaveAreAdmitted(t *testing.T) {
+	t.Parallel()
+	validator, good := newValidator(t), contract(t)
+	for _, url := range []string{
+		"https://login.corp.example", "https://login.corp.example/", "https://login.corp.example:8443/realms/a~b/%20c",
+		"https://keycloak", "https://kubernetes.default.svc.cluster.local", "https://10.0.0.1", "https://192.168.1.1:6443/x",
+		"https://[2001:db8::1]:443/x", "https://login.corp.example/@me", "https://Login.Corp.example",
+		"http://localhost:8080", "http://127.0.0.1:5556/dex", "http://[::1]:8080", "https://oidc.eks.eu-west-1.amazonaws.com/id/0123ABCD",
+	} {
+		t.Run(url, func(t *testing.T) {
+			t.Parallel()
+			issuer := changed(t, good["TrustedIssuer corp"], map[string]string{"spec.jwt.issuer.url": `"` + url + `"`})
+			if _, problems := validator.Admit(issuer, nil); len(problems) > 0 {
+				t.Error(problems)
+			}
+		})
+	}
+}
+
+func TestPolicyTestsAreJudgedAsTheExamplesOfAPolicyAre(t *testing.T) {
+	t.Parallel()
+	validator := newValidator(t)
+	const frame = "apiVersion: exchequer.dev/v1alpha1\nkind: PolicyTest\nmanifests: [.]\n"
+	many := make([]string, 70)
+	for i := range many {
+		many[i] = "{name: e" + strconv.Itoa(i) + ", given: {client: a, issuer: b}, expect: {allowed: true}}"
+	}
+	broken := strings.Join(many[:69], ", ") + ", {name: e69, given: {clint: a, client: a, issuer: b}, expect: {allowed: true}}"
+	cases := map[string]struct{ text, want string }{
+		"a good one":                  {frame + "examples: [" + many[0] + "]", ""},
+		"more than a policy may have": {frame + "examples: [" + strings.Join(many, ", ") + "]", ""},
+		"F261: a typing error":        {frame + "examples: [" + broken + "]", "examples[69].given.clint: unknown field; did you mean client?"},
+		"the same name twice":         {frame + "examples: [" + strings.Join(many, ", ") + ", " + many[0] + "]", "examples[70]: " + repeated},
+		"no examples":                 {frame, "examples: expected a list of at least one example"},
+		"F261: an unknown field":      {frame + "manifest: a\nexamples: [" + many[0] + "]", "manifest: unknown field; did you mean manifests?"},
+		"no manifests":                {strings.Replace(frame, "[.]", "[]", 1) + "examples: [" + many[0] + "]", "manifests: expected a list of 1 to 256 files or directories"},
+		"another kind":                {strings.Replace(frame, "PolicyTest", "Policy", 1) + "examples: [" + many[0] + "]", `kind: expected PolicyTest, found "Policy"`},
+	}
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			admitted, problems := validator.AdmitPolicyTest(documents(t, []byte(test.text))[0])
+			switch {
+			case test.want == "" && len(problems) > 0:
+				t.Error(problems)
+			case test.want == "":
+				first, _ := admitted["examples"].([]any)[0].(map[string]any)
+				if lookup(first, "given.tokenType") != "AccessToken" {
+					t.Errorf("expected the defaults of examples, found %v", first)
+				}
+			case len(problems) != 1 || problems[0].String() != test.want:
+				t.Errorf("expected %s, found %v", test.want, problems)
+			}
+		})
+	}
+}

@@ -13,6 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
+// repeated is said of an item of a list that has it already.
+const repeated = "occurs more than once in a list that must not repeat it"
+
 // maxShown is how much of a found value a message repeats.
 const maxShown = 64
 
@@ -39,7 +42,7 @@ func message(err *field.Error) string {
 	case field.ErrorTypeNotSupported:
 		return "unsupported value" + found(err.BadValue) + "; " + detail
 	case field.ErrorTypeDuplicate:
-		return "occurs more than once in a list that must not repeat it"
+		return repeated
 	case field.ErrorTypeForbidden:
 		return withDetail("is forbidden", detail)
 	}
