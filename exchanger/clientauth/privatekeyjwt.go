@@ -170,18 +170,16 @@ func (a *Authenticator) consume(svc *policy.TokenService, c *policy.AskingClient
 		fresh, err := a.uses.Once(ctx, store.ClientAssertion, owner, s.id, s.expires.Add(skew))
 		switch {
 		case errors.Is(err, store.ErrQuota):
-			return unable(policy.RateLimited, "ExchangeClient "+c.ID()+" has used too many client assertions in the last minutes")
+			return onceRefused(policy.Denied, policy.RateLimited, "ExchangeClient "+c.ID()+" has used too many client assertions in the last minutes")
 		case err != nil:
-			return unable(policy.StoreUnavailable, "whether the client assertion was used already cannot be told now")
+			return onceRefused(policy.Unable, policy.StoreUnavailable, "whether the client assertion was used already cannot be told now")
 		case !fresh:
-			ref := trust.Deny(policy.ReplayDetected, "the client assertion of ExchangeClient "+c.ID()+" was used already")
-			ref.Check = "clientAssertionOnce"
-			return ref
+			return onceRefused(policy.Denied, policy.ReplayDetected, "the client assertion of ExchangeClient "+c.ID()+" was used already")
 		}
 		return nil
 	}
 }
 
-func unable(reason policy.Reason, detail string) *policy.Refusal {
-	return &policy.Refusal{Outcome: policy.Unable, Reason: reason, Check: "clientAssertionOnce", Detail: detail}
+func onceRefused(outcome policy.Outcome, reason policy.Reason, detail string) *policy.Refusal {
+	return &policy.Refusal{Outcome: outcome, Reason: reason, Check: "clientAssertionOnce", Detail: detail}
 }

@@ -292,12 +292,13 @@ func TestAStoreThatCannotTellIsNoPermission(t *testing.T) {
 	t.Parallel()
 	w := world.New(t)
 	for name, test := range map[string]struct {
-		err  error
-		want policy.Reason
+		err     error
+		want    policy.Reason
+		outcome policy.Outcome
 	}{
-		"F286: the store is down":             {errBroken, policy.StoreUnavailable},
-		"F286: the store says so itself":      {store.ErrUnavailable, policy.StoreUnavailable},
-		"F294: the client is above its quota": {store.ErrQuota, policy.RateLimited},
+		"F286: the store is down":             {errBroken, policy.StoreUnavailable, policy.Unable},
+		"F286: the store says so itself":      {store.ErrUnavailable, policy.StoreUnavailable, policy.Unable},
+		"F294: the client is above its quota": {store.ErrQuota, policy.RateLimited, policy.Denied},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -307,7 +308,7 @@ func TestAStoreThatCannotTellIsNoPermission(t *testing.T) {
 				t.Fatal(ref)
 			}
 			ref = auth.Consume(t.Context())
-			if ref == nil || ref.Outcome != policy.Unable || ref.Reason != test.want {
+			if ref == nil || ref.Outcome != test.outcome || ref.Reason != test.want {
 				t.Errorf("%v", ref)
 			}
 			if ref != nil && strings.Contains(ref.Detail, "connection") {
