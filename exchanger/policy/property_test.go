@@ -309,3 +309,11 @@ func TestF194OtherNamespacesObjectsChangeNothing(t *testing.T) {
 		}
 	})
 }
+
+// FuzzDecide holds Decide against the reference for what a fuzzer draws.
+func FuzzDecide(f *testing.F) {
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
+		spec := drawWorld(t)
+		agree(t, spec, mustCompile(t, spec), drawRequest(t))
+	}))
+}
