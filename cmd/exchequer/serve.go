@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"runtime/pprof"
 	"syscall"
 	"time"
 
@@ -41,6 +42,7 @@ type serveFlags struct {
 	manifests, listen, public, operations, keys, namespace, auditFile string
 	tls                                                               server.TLSFiles
 	drain                                                             time.Duration
+	profile                                                           string
 }
 
 func newServeCommand() *cobra.Command {
@@ -77,6 +79,8 @@ only where their network.allowedCIDRs says so.`,
 	flags.StringVar(&f.tls.Certificate, "tls-cert", "", "PEM certificate chain: serve TLS; read again when it changes")
 	flags.StringVar(&f.tls.Key, "tls-key", "", "PEM key of --tls-cert")
 	flags.DurationVar(&f.drain, "drain-delay", 0, "how long a stopping server still answers, so that load balancers notice")
+	flags.StringVar(&f.profile, "cpu-profile", "", "file for a CPU profile of the whole run")
+	_ = flags.MarkHidden("cpu-profile") // for `make bench`
 	_ = c.MarkFlagRequired("manifests")
 	return c
 }
@@ -85,6 +89,13 @@ only where their network.allowedCIDRs says so.`,
 func serve(ctx context.Context, f *serveFlags, out, errs io.Writer) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+	}
+	if f.profile != "" {
+		stop, err := profile(f.profile)
+		if err != nil {
+			return err
+		}
+		defer stop()
 	}
 	say := newNarrator(errs)
 	log := slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -175,6 +186,17 @@ func follow(ctx context.Context, dir *feed.Directory, eng *engine.Engine, say *n
 		case <-changed:
 		}
 	}
+}
+
+func profile(file string) (stop func(), err error) {
+	out, err := os.OpenFile(file, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(out); err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	return func() { pprof.StopCPUProfile(); _ = out.Close() }, nil
 }
 
 func openRing(dir string, say *narrator) (*keys.Ring, error) {

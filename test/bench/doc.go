@@ -16,5 +16,5 @@
 // Figures are medians of the rounds; ratios are taken round by round. It then
 // measures Decide with up to 100,000 policies, and the compilation of 10,000.
 //
-// -profile DIR keeps a CPU profile of the server under each load.
+// -profile FILE keeps a CPU profile of exchequer under the first load instead.
 package main

@@ -27,14 +27,15 @@ func main() {
 	n := flag.Int("n", 8000, "exchanges a round")
 	binary := flag.String("exchequer", "", "program to measure; built when empty")
 	skipPolicies := flag.Bool("skip-policies", false, "do not measure Decide and Compile")
+	profile := flag.String("profile", "", "keep a CPU profile of exchequer under (a) in this file, instead of comparing")
 	flag.Parse()
-	if err := run(*rounds, *n, *binary, *skipPolicies); err != nil {
+	if err := run(*rounds, *n, *binary, *skipPolicies, *profile); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(rounds, n int, binary string, skipPolicies bool) error {
+func run(rounds, n int, binary string, skipPolicies bool, profile string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "exchequer-bench")
@@ -48,6 +49,9 @@ func run(rounds, n int, binary string, skipPolicies bool) error {
 		if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/exchequer").CombinedOutput(); err != nil { //nolint:gosec // the go tool
 			return fmt.Errorf("build: %w: %s", err, out)
 		}
+	}
+	if profile != "" {
+		return profiled(ctx, dir, binary, rounds, n, profile)
 	}
 	if err := exchanges(ctx, dir, binary, rounds, n); err != nil {
 		return err
@@ -108,6 +112,31 @@ func exchanges(ctx context.Context, dir, binary string, rounds, n int) error {
 		}
 	}
 	report(results, floors)
+	return nil
+}
+
+// profiled runs (a) alone with the profiler on.
+func profiled(ctx context.Context, dir, binary string, rounds, n int, file string) error {
+	w, err := newWorld(dir)
+	if err != nil {
+		return err
+	}
+	s, err := w.exchequer(ctx, binary, "--cpu-profile", file)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	for range rounds {
+		fresh, err := w.requests("/token", n, true)
+		if err != nil {
+			return err
+		}
+		r, err := load(s, fresh)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%.1f µs, %.0f allocations\n", r.cpuMicros, r.allocs)
+	}
 	return nil
 }
 

@@ -153,7 +153,7 @@ spec:
 
 // exchequer starts the real program on manifests as a newcomer would write them:
 // one rule, one claim, an audit file on disk.
-func (w *world) exchequer(ctx context.Context, binary string) (*child, error) {
+func (w *world) exchequer(ctx context.Context, binary string, more ...string) (*child, error) {
 	public, err := w.issuer.Public().MarshalJSON()
 	if err != nil {
 		return nil, err
@@ -170,7 +170,8 @@ func (w *world) exchequer(ctx context.Context, binary string) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	return start(exec.CommandContext(ctx, binary, "serve", "--manifests", dir, "--listen", address, "--audit", filepath.Join(w.dir, "audit.jsonl")), address, nil) //nolint:gosec // our own program
+	args := append([]string{"serve", "--manifests", dir, "--listen", address, "--audit", filepath.Join(w.dir, "audit.jsonl")}, more...)
+	return start(exec.CommandContext(ctx, binary, args...), address, nil) //nolint:gosec // our own program
 }
 
 func (w *world) reference(ctx context.Context) (*child, error) {
