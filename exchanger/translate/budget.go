@@ -31,7 +31,7 @@ func (w *world) budgets() {
 			count++
 			bytes += o.bytes
 			if count > most || bytes > room {
-				o.problem(v1alpha1.ReasonQuotaExceeded,
+				o.problem(v1alpha1.ReasonQuotaExceeded, "metadata.namespace",
 					"namespace %s may have %d objects with %d bytes of spec together; this one, by name, is beyond that: delete others, or ask the platform for more", o.namespace, most, room)
 			}
 		}

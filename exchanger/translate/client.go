@@ -50,7 +50,7 @@ func (w *world) translateClient(c *client) {
 		c.notSupported("spec.token.format", "Opaque is not served yet; served: JWT")
 	}
 	c.spec.Lifetime = c.shorterThanMax("spec.token.lifetime", spec.Token.Lifetime)
-	c.spec.RevokeIssuedBefore = c.moment("spec.revokeIssuedBefore", spec.RevokeIssuedBefore)
+	c.spec.RevokeIssuedBefore = w.revocation(c.object, spec.RevokeIssuedBefore)
 	c.spec.Labels = labels(c.api.Labels)
 	if c.service != nil {
 		w.owned(c.object, "spec.audiences", c.spec.Audiences, delegatedAudiences)

@@ -113,7 +113,7 @@ func (w *world) secret(c *client, field string, ref *v1alpha1.KeyReference) {
 	data, ok := w.in.Secrets[types.NamespacedName{Namespace: c.namespace, Name: ref.Name}]
 	if !ok {
 		if permit := w.in.SecretsDenied[c.namespace]; permit != "" {
-			c.unresolved(v1alpha1.ReasonRefNotPermitted, field, "Secrets of namespace %s may not be read: %s", c.namespace, permit)
+			c.unresolved(v1alpha1.ReasonRefNotPermitted, field, "the Secrets of namespace %s may not be read: %s", c.namespace, permit)
 			return
 		}
 		c.unresolved(v1alpha1.ReasonSecretNotFound, field, "there is no Secret %s in namespace %s", ref.Name, c.namespace)

@@ -33,7 +33,13 @@
 // Examples of policies are judged against the snapshot of everything that is
 // accepted, every policy included, before any of them is gated: so the result
 // hangs on no order. Those of an Audit policy are judged as if all Audit policies
-// were in force.
+// were in force. They see the targets of their own namespace and the issuers that
+// it may name; everything else is missing or unknown to them, in the same words
+// whether it exists or not. Since only policies of that namespace grant its
+// targets, no other tenant's policy changes what they give; two policies of one
+// namespace can contradict each other's examples, and removing one of them ends
+// that: the one case in which a removal brings a policy into force, and an
+// ambiguity of one team's own making.
 //
 // It refuses: I/O of any kind. No client, no clock, no environment: what it needs
 // to know is in [Input].

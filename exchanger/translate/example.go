@@ -100,7 +100,7 @@ func (w *world) judge(p *grant, snapshot *policy.Snapshot) {
 		w.gated[p.ref()] = true
 		return
 	}
-	p.examples = runExamples(snapshot, p.service.name, p.spec.Targets, p.api.Spec.Examples)
+	p.examples = runExamples(snapshot, p.service.name, w.sightOf(p), p.api.Spec.Examples)
 	var failed, unknown []string
 	for _, r := range p.examples {
 		switch r.Verdict {
@@ -119,6 +119,27 @@ func (w *world) judge(p *grant, snapshot *policy.Snapshot) {
 		p.setPassed(metav1.ConditionUnknown, v1alpha1.ReasonExampleUnknown, strings.Join(unknown, "; "))
 	default:
 		p.setPassed(metav1.ConditionTrue, v1alpha1.ReasonExamplesPassed, fmt.Sprintf("%d of %d examples give what they expect", len(p.examples), len(p.examples)))
+	}
+}
+
+// sightOf limits what the examples of a policy can tell its owners.
+func (w *world) sightOf(p *grant) *sight {
+	own := map[string]bool{}
+	for _, c := range w.clients {
+		if c.namespace != p.namespace || c.service != p.service || !c.inForce() {
+			continue
+		}
+		for _, name := range append(append([]string{c.spec.ID}, c.spec.Audiences...), c.spec.Resources...) {
+			own[name] = true
+		}
+	}
+	return &sight{
+		targets: p.spec.Targets,
+		target:  func(name string) bool { return own[name] },
+		issuer: func(name string) bool {
+			i, ok := w.issuerByName[name]
+			return ok && i.service == p.service && w.mayName(i, p.namespace)
+		},
 	}
 }
 

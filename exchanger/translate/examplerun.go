@@ -54,10 +54,20 @@ func RunExamples(snapshot *policy.Snapshot, service string, examples []v1alpha1.
 	return runExamples(snapshot, service, nil, examples)
 }
 
-// runExamples takes what is asked for when an example of a policy names neither
-// audience, resource nor scope: the policy's own targets. Of any other example the
-// request means what such a request means, the asking client itself.
-func runExamples(snapshot *policy.Snapshot, service string, targets []string, examples []v1alpha1.Example) []ExampleResult {
+// sight is what the examples of a policy may see. Those that stand alone are the
+// platform's, and see everything.
+type sight struct {
+	// targets are asked for when an example names neither audience, resource nor
+	// scope: the policy's own. Elsewhere that means the asking client itself.
+	targets []string
+	// issuer says whether the policy's namespace may name a TrustedIssuer, and
+	// target whether a name is a target of the namespace. Examples would tell one
+	// tenant about another's objects otherwise.
+	issuer func(name string) bool
+	target func(name string) bool
+}
+
+func runExamples(snapshot *policy.Snapshot, service string, see *sight, examples []v1alpha1.Example) []ExampleResult {
 	out := make([]ExampleResult, len(examples))
 	svc := serviceNamed(snapshot, service)
 	for i := range examples {
@@ -68,7 +78,7 @@ func runExamples(snapshot *policy.Snapshot, service string, targets []string, ex
 			r.Verdict, r.Message = ExampleUnknown, "there is no such TokenService in force"
 			continue
 		}
-		run(r, snapshot, svc, targets, e)
+		run(r, snapshot, svc, see, e)
 	}
 	return out
 }
@@ -84,7 +94,7 @@ func serviceNamed(snapshot *policy.Snapshot, name string) *policy.TokenService {
 	return svc
 }
 
-func run(r *ExampleResult, snapshot *policy.Snapshot, svc *policy.TokenService, targets []string, e *v1alpha1.Example) {
+func run(r *ExampleResult, snapshot *policy.Snapshot, svc *policy.TokenService, see *sight, e *v1alpha1.Example) {
 	if field := unservedExample(&e.Given); field != "" {
 		r.Verdict, r.Message = ExampleFailed, "given."+field+" is not served yet, so that the example cannot be judged"
 		return
@@ -94,8 +104,7 @@ func run(r *ExampleResult, snapshot *policy.Snapshot, svc *policy.TokenService, 
 		r.Verdict, r.Message = ExampleFailed, err.Error()
 		return
 	}
-	x.targets = targets
-	if missing := x.missing(svc); missing != "" {
+	if missing := x.missing(svc, see); missing != "" {
 		r.Verdict, r.Message = ExampleUnknown, missing
 		return
 	}
@@ -107,7 +116,7 @@ func run(r *ExampleResult, snapshot *policy.Snapshot, svc *policy.TokenService, 
 			r.Verdict, r.Message = ExampleFailed, fmt.Sprintf("given.tokenType is %s, but a token with these claims is of class %s", x.class, token.Class)
 			return
 		}
-		r.Decision = snapshot.Decide(x.request(svc, token))
+		r.Decision = see.decide(snapshot, x.request(svc, token))
 	}
 	r.Verdict, r.Message = compareResult(&e.Expect, &r.Decision)
 }
@@ -136,8 +145,6 @@ type example struct {
 	claims map[string]any
 	class  policy.Class
 	now    time.Time
-	// targets are asked for when the example asks for nothing.
-	targets []string
 }
 
 // defaultTime is when an example takes place that does not say when: far enough
@@ -251,7 +258,7 @@ func strictValue(v any, levels int) (any, error) {
 }
 
 // missing says which client or issuer is not there.
-func (x *example) missing(svc *policy.TokenService) string {
+func (x *example) missing(svc *policy.TokenService, see *sight) string {
 	if c, ok := svc.Client(x.given.Client); !ok || c.Spec().Suspended {
 		return "client " + x.given.Client + " is not there"
 	}
@@ -259,7 +266,7 @@ func (x *example) missing(svc *policy.TokenService) string {
 	if name == policy.SelfIssuer {
 		name = x.given.Origin
 	}
-	if i, ok := svc.TrustedIssuer(name); !ok || i.Spec().Suspended {
+	if i, ok := svc.TrustedIssuer(name); !ok || i.Spec().Suspended || (see != nil && !see.issuer(name)) {
 		return "issuer " + name + " is not there"
 	}
 	return ""
@@ -339,10 +346,41 @@ func (x *example) request(svc *policy.TokenService, token *policy.Token) *policy
 		}
 	}
 	r.ScopesGiven = len(r.Scopes) > 0
-	if len(r.Audiences) == 0 && len(r.Resources) == 0 && !r.ScopesGiven {
-		r.Audiences = x.targets
-	}
 	return r
+}
+
+// decide asks the snapshot. What a policy's example asks of another namespace is
+// answered as if it did not exist.
+func (see *sight) decide(snapshot *policy.Snapshot, r *policy.Request) policy.Decision {
+	if see == nil {
+		return snapshot.Decide(r)
+	}
+	if len(r.Audiences) == 0 && len(r.Resources) == 0 && !r.ScopesGiven {
+		r.Audiences = see.targets
+	}
+	for _, name := range append(slices.Clone(r.Audiences), r.Resources...) {
+		if !see.target(name) {
+			return elsewhere()
+		}
+	}
+	d := snapshot.Decide(r)
+	for i := range d.Trace {
+		if !see.target(d.Trace[i].Target) {
+			return elsewhere()
+		}
+	}
+	if len(d.Trace) == 0 {
+		// Targets that scopes implied may lie elsewhere: only the reason is told.
+		d.Detail = ""
+	}
+	return d
+}
+
+func elsewhere() policy.Decision {
+	return policy.Refuse(&policy.Refusal{
+		Reason: policy.TargetUnknown, Check: "targetsKnown",
+		Detail: "it asks for something that is no target of this namespace, and an example sees no other's",
+	})
 }
 
 // compareResult holds what came of an example against what it expects.

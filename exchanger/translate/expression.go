@@ -31,7 +31,7 @@ func (w *world) expression(o *object, field string, env policy.Environment, want
 		o.warn("%s: %s", field, warning)
 	}
 	if checked.err != nil {
-		o.problem(v1alpha1.ReasonInvalidExpression, "%s: %s", field, checked.err)
+		o.problem(v1alpha1.ReasonInvalidExpression, field, "%s", checked.err)
 	}
 	return text
 }

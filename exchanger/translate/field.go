@@ -57,6 +57,16 @@ func (o *object) moment(field string, t v1alpha1.Time) time.Time {
 	return v.UTC()
 }
 
+// revocation reads revokeIssuedBefore. One that has yet to come refuses tokens
+// that are not issued yet, which is seldom what somebody meant.
+func (w *world) revocation(o *object, t v1alpha1.Time) time.Time {
+	at := o.moment("spec.revokeIssuedBefore", t)
+	if at.After(w.in.Now) {
+		o.warn("spec.revokeIssuedBefore lies ahead: every token is refused until then")
+	}
+	return at
+}
+
 // oneOf reads an enumeration; an absent one is the first of the allowed values.
 func oneOf[T ~string](o *object, field string, v T, allowed ...T) T {
 	if v == "" {
@@ -72,8 +82,11 @@ func oneOf[T ~string](o *object, field string, v T, allowed ...T) T {
 // manyOf reads a set of enumerated values: those that are served; the others of
 // the API are NotSupported. An absent list is all that is served.
 func manyOf[T ~string](o *object, field string, list, fallback, served, known []T) []T {
-	if len(list) == 0 {
+	if list == nil {
 		return sortedValues(fallback)
+	}
+	if len(list) == 0 {
+		o.invalid(field, "expected at least one of %s, or no such field, which means %s", join(served), join(fallback))
 	}
 	for i, v := range list {
 		switch at := fmt.Sprintf("%s[%d]", field, i); {

@@ -30,7 +30,7 @@ func (w *world) translateIssuer(i *issuer) {
 	if i.service != nil {
 		i.spec.TokenService = i.service.name
 	}
-	if i.name == "system" || i.name == policy.SelfIssuer || i.name == "userinfo" {
+	if isReservedIssuer(i.name) {
 		i.invalid("metadata.name", "%s is a reserved name: choose another", i.name)
 	}
 	i.uses(spec.Use)
@@ -48,7 +48,11 @@ func (w *world) translateIssuer(i *issuer) {
 	if spec.Directory != nil && (spec.Directory.URL != "" || spec.Directory.CABundle != "") {
 		i.notSupported("spec.directory", "directories are not served yet: take the field out")
 	}
-	i.spec.RevokeIssuedBefore = i.moment("spec.revokeIssuedBefore", spec.RevokeIssuedBefore)
+	i.spec.RevokeIssuedBefore = w.revocation(i.object, spec.RevokeIssuedBefore)
+}
+
+func isReservedIssuer(name string) bool {
+	return name == "system" || name == policy.SelfIssuer || name == "userinfo"
 }
 
 func (i *issuer) uses(use []v1alpha1.IssuerUse) {

@@ -47,7 +47,7 @@ func (w *world) issuerConflicts() {
 func (w *world) ownIssuer(i *issuer) {
 	for _, s := range w.services {
 		if s.valid() && s.spec.Issuer == i.spec.URL {
-			i.problem(v1alpha1.ReasonConflicted, "its URL is the issuer of TokenService %s: policies admit its tokens with subject.issuers {self: true}", s.name)
+			i.problem(v1alpha1.ReasonConflicted, "spec", "its URL is the issuer of TokenService %s: policies admit its tokens with subject.issuers {self: true}", s.name)
 		}
 	}
 }
@@ -62,7 +62,7 @@ func (w *world) credentialAudiences(i *issuer) {
 		case a == i.service.spec.Issuer:
 			i.warn("audience %s is the issuer, so that a token for it is a client credential: as a subject it serves only the client that it authenticates in the same request", a)
 		case contains(i.service.spec.AssertionAudiences, a):
-			i.problem(v1alpha1.ReasonConflicted, "audience %s is one of clientAssertionAudiences of TokenService %s: a token for it is a credential, never a subject", a, i.service.name)
+			i.problem(v1alpha1.ReasonConflicted, "spec", "audience %s is one of clientAssertionAudiences of TokenService %s: a token for it is a credential, never a subject", a, i.service.name)
 		}
 	}
 }
@@ -70,14 +70,14 @@ func (w *world) credentialAudiences(i *issuer) {
 func issuersConflict(a, b *issuer) {
 	shared := a.spec.Kind == policy.IssuerKubernetes && b.spec.Kind == policy.IssuerKubernetes
 	if a.spec.URL == b.spec.URL && !shared {
-		both(a.object, b.object, "they have the same URL, which only issuers of the member kubernetes may")
+		both(a.object, b.object, "spec", "they have the same URL, which only issuers of the member kubernetes may")
 	}
 	p, q := a.spec.Prefix, b.spec.Prefix
 	switch {
 	case p == "" && q == "":
-		both(a.object, b.object, "one issuer at most may have the empty identityPrefix")
+		both(a.object, b.object, "spec.identityPrefix", "one issuer at most may have the empty identityPrefix")
 	case p != "" && q != "" && (strings.HasPrefix(p, q) || strings.HasPrefix(q, p)):
-		both(a.object, b.object, "identityPrefix %q is %q or begins with it: they could name each other's people", longer(p, q), shorter(p, q))
+		both(a.object, b.object, "spec.identityPrefix", "%q is %q or begins with it: they could name each other's people", longer(p, q), shorter(p, q))
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -177,17 +176,32 @@ func (w *world) verify(i *issuer) {
 }
 
 // suspendedIssuer keeps the name of an absent issuer known, so that a refusal can
-// say why. Where another has its URL, the URL is that other's.
+// say why. Its URL stays known where nobody else has it.
 func (w *world) suspendedIssuer(i *issuer) policy.Issuer {
-	out := policy.Issuer{Name: i.name, TokenService: i.service.name, Suspended: true, Kind: policy.IssuerJWT}
-	switch {
-	case i.api.Spec.JWT != nil:
-		out.URL = string(i.api.Spec.JWT.Issuer.URL)
-	case i.api.Spec.Kubernetes != nil && i.api.Spec.Kubernetes.Cluster.Remote != nil:
-		out.Kind, out.URL = policy.IssuerKubernetes, string(i.api.Spec.Kubernetes.Cluster.Remote.Issuer.URL)
+	out := policy.Issuer{Name: i.name, TokenService: i.service.name, Suspended: true, Kind: policy.IssuerJWT, URL: urlOf(i.api)}
+	if i.api.Spec.Kubernetes != nil {
+		out.Kind = policy.IssuerKubernetes
 	}
-	if slices.ContainsFunc(w.issuers, func(o *issuer) bool { return o.inForce() && o.service == i.service && o.spec.URL == out.URL }) {
-		out.URL = ""
+	for _, s := range w.services {
+		if s.spec.Issuer == out.URL {
+			out.URL = ""
+		}
+	}
+	for _, o := range w.issuers {
+		first := o.absent != "" && o.name < i.name
+		if o != i && o.service == i.service && (o.inForce() || first) && urlOf(o.api) == out.URL {
+			out.URL = ""
+		}
 	}
 	return out
+}
+
+func urlOf(api *v1alpha1.TrustedIssuer) string {
+	switch {
+	case api.Spec.JWT != nil:
+		return string(api.Spec.JWT.Issuer.URL)
+	case api.Spec.Kubernetes != nil && api.Spec.Kubernetes.Cluster.Remote != nil:
+		return string(api.Spec.Kubernetes.Cluster.Remote.Issuer.URL)
+	}
+	return ""
 }

@@ -75,18 +75,18 @@ func namespaceOf(name string) string {
 // owned refuses names that are not the object's namespace's to use.
 func (w *world) owned(o *object, field string, names []string, list delegated) {
 	for _, name := range names {
-		if why := w.reserved(name); why != "" {
-			o.problem(v1alpha1.ReasonNameNotDelegated, "%s: %s is %s, which nobody else can have", field, name, why)
+		if why := w.whose(name); why != "" {
+			o.problem(v1alpha1.ReasonNameNotDelegated, field, "%s is %s, which nobody else can have", name, why)
 			continue
 		}
 		switch owner := namespaceOf(name); {
 		case owner == o.namespace:
 		case owner != "":
-			o.problem(v1alpha1.ReasonNameNotDelegated, "%s: %s belongs to namespace %s", field, name, owner)
+			o.problem(v1alpha1.ReasonNameNotDelegated, field, "%s belongs to namespace %s", name, owner)
 		case o.namespace != w.in.OperatorNamespace && !w.isDelegated(o.service, o.namespace, name, list):
-			o.problem(v1alpha1.ReasonNameNotDelegated,
-				"%s: %s is not delegated to namespace %s: use a name that begins with %s/, or ask the platform for an entry in names of TokenService %s",
-				field, name, o.namespace, o.namespace, o.service.name)
+			o.problem(v1alpha1.ReasonNameNotDelegated, field,
+				"%s is not delegated to namespace %s: use a name that begins with %s/, or ask the platform for an entry in names of TokenService %s",
+				name, o.namespace, o.namespace, o.service.name)
 		}
 	}
 }
@@ -106,22 +106,40 @@ func (w *world) isDelegated(s *service, namespace, name string, list delegated) 
 	return false
 }
 
-// reserved says whose a name is that nobody can have: it stands for a token
-// service, or for a foreign one.
-func (w *world) reserved(name string) string {
-	for _, s := range w.services {
-		if s.valid() && (isOurs(s.spec.Issuer, name) || contains(s.spec.AssertionAudiences, name)) {
-			return "an issuer, an endpoint or a client-assertion audience of a TokenService"
+// reserve notes the names that nobody can have: they stand for a token service,
+// ours or a foreign one.
+func (w *world) reserve() {
+	for _, e := range w.external {
+		if e.absent == "" {
+			for _, a := range e.api.Spec.Audiences {
+				w.reserved[a] = "an audience of an ExternalTarget"
+			}
 		}
 	}
 	for _, i := range w.issuers {
-		if i.valid() && (name == i.spec.URL || contains(i.spec.Audiences, name)) {
-			return "the URL or an audience of a TrustedIssuer"
+		if i.valid() {
+			for _, a := range append([]string{i.spec.URL}, i.spec.Audiences...) {
+				w.reserved[a] = "the URL or an audience of a TrustedIssuer"
+			}
 		}
 	}
-	for _, e := range w.external {
-		if e.absent == "" && contains(e.api.Spec.Audiences, name) {
-			return "an audience of an ExternalTarget"
+	for _, s := range w.services {
+		if s.valid() {
+			for _, a := range s.spec.AssertionAudiences {
+				w.reserved[a] = "an issuer or a client-assertion audience of a TokenService"
+			}
+		}
+	}
+}
+
+// whose says whose a name is that nobody can have, empty when there is none.
+func (w *world) whose(name string) string {
+	if why := w.reserved[name]; why != "" {
+		return why
+	}
+	for _, s := range w.services {
+		if s.valid() && isOurs(s.spec.Issuer, name) {
+			return "an endpoint of a TokenService"
 		}
 	}
 	return ""
@@ -146,7 +164,12 @@ func (w *world) clientConflicts() {
 	ids := map[[2]string]*client{}
 	for _, c := range w.clients {
 		if c.valid() && c.service != nil {
-			w.claim(ids, c, "spec.clientID", c.spec.ID)
+			key := [2]string{c.service.name, c.spec.ID}
+			if _, taken := ids[key]; taken {
+				c.problem(v1alpha1.ReasonConflicted, "spec.clientID", "%s is the client_id of another ExchangeClient, which comes first by namespace and name", c.spec.ID)
+				continue
+			}
+			ids[key] = c
 		}
 	}
 	names := map[[2]string]*client{}
@@ -154,19 +177,19 @@ func (w *world) clientConflicts() {
 		if !c.valid() || c.service == nil {
 			continue
 		}
-		all := append(append([]string{}, c.spec.Audiences...), c.spec.Resources...)
-		for _, name := range all {
-			if holder, taken := ids[[2]string{c.service.name, name}]; taken && holder != c {
-				c.problem(v1alpha1.ReasonConflicted, "spec.audiences: %s is the client_id of another ExchangeClient", name)
-			} else if holder, taken := names[[2]string{c.service.name, name}]; taken && holder != c {
-				c.problem(v1alpha1.ReasonConflicted, "%s is a name of another ExchangeClient, which comes first by namespace and name", name)
+		claims := map[string][]string{"spec.audiences": c.spec.Audiences, "spec.resources": c.spec.Resources}
+		for _, field := range [...]string{"spec.audiences", "spec.resources"} {
+			for _, name := range claims[field] {
+				c.claimable(field, name, ids, names)
 			}
 		}
 		if !c.valid() {
 			continue
 		}
-		for _, name := range all {
-			names[[2]string{c.service.name, name}] = c
+		for _, list := range claims {
+			for _, name := range list {
+				names[[2]string{c.service.name, name}] = c
+			}
 		}
 	}
 	for _, c := range w.clients {
@@ -177,11 +200,14 @@ func (w *world) clientConflicts() {
 	}
 }
 
-func (w *world) claim(taken map[[2]string]*client, c *client, field, name string) {
+// claimable refuses a name that another client has.
+func (c *client) claimable(field, name string, ids, names map[[2]string]*client) {
 	key := [2]string{c.service.name, name}
-	if _, ok := taken[key]; ok {
-		c.problem(v1alpha1.ReasonConflicted, "%s: %s is the client_id of another ExchangeClient, which comes first by namespace and name", field, name)
+	if holder, taken := ids[key]; taken && holder != c {
+		c.problem(v1alpha1.ReasonConflicted, field, "%s is the client_id of another ExchangeClient", name)
 		return
 	}
-	taken[key] = c
+	if _, taken := names[key]; taken {
+		c.problem(v1alpha1.ReasonConflicted, field, "%s is a name of another ExchangeClient, which comes first by namespace and name", name)
+	}
 }

@@ -23,8 +23,8 @@ type object struct {
 	// absent says why the object counts as absent: it is suspended, or is being
 	// deleted.
 	absent   string
-	problems []problem
-	refs     []problem
+	problems []Problem
+	refs     []Problem
 	// unmatched and warnings are for the status.
 	unmatched []string
 	warnings  []string
@@ -36,9 +36,6 @@ type object struct {
 	passed   *metav1.Condition
 	examples []ExampleResult
 }
-
-// problem is one thing that stands against an object.
-type problem struct{ reason, message string }
 
 func newObject(kind string, meta *metav1.ObjectMeta, suspended bool, spec any) *object {
 	o := &object{kind: kind, namespace: meta.Namespace, name: meta.Name, generation: meta.Generation}
@@ -71,20 +68,20 @@ func (o *object) valid() bool { return o.absent == "" && len(o.problems) == 0 }
 // inForce says whether it is part of the policy: valid, and all refs resolved.
 func (o *object) inForce() bool { return o.valid() && len(o.refs) == 0 }
 
-func (o *object) problem(reason, format string, args ...any) {
-	o.problems = append(o.problems, problem{reason, fmt.Sprintf(format, args...)})
+func (o *object) problem(reason, field, format string, args ...any) {
+	o.problems = append(o.problems, Problem{v1alpha1.ConditionAccepted, reason, field, fmt.Sprintf(format, args...)})
 }
 
 func (o *object) invalid(field, format string, args ...any) {
-	o.problem(v1alpha1.ReasonInvalid, "%s: %s", field, fmt.Sprintf(format, args...))
+	o.problem(v1alpha1.ReasonInvalid, field, format, args...)
 }
 
 func (o *object) notSupported(field, format string, args ...any) {
-	o.problem(v1alpha1.ReasonNotSupported, "%s: %s", field, fmt.Sprintf(format, args...))
+	o.problem(v1alpha1.ReasonNotSupported, field, format, args...)
 }
 
 func (o *object) unresolved(reason, field, format string, args ...any) {
-	o.refs = append(o.refs, problem{reason, field + ": " + fmt.Sprintf(format, args...)})
+	o.refs = append(o.refs, Problem{v1alpha1.ConditionResolvedRefs, reason, field, fmt.Sprintf(format, args...)})
 }
 
 func (o *object) warn(format string, args ...any) {
@@ -135,11 +132,11 @@ func severity(reason string) int {
 // at a time, and a status is kept for every object.
 const maxProblems = 8
 
-func joinProblems(list []problem) string {
+func joinProblems(list []Problem) string {
 	texts := make([]string, 0, len(list))
 	for _, p := range list {
-		if !slices.Contains(texts, p.message) {
-			texts = append(texts, p.message)
+		if text := p.String(); !slices.Contains(texts, text) {
+			texts = append(texts, text)
 		}
 	}
 	if more := len(texts) - maxProblems; more > 0 {
@@ -154,8 +151,10 @@ func (o *object) status(serve bool) ObjectStatus {
 		Kind: o.kind, Namespace: o.namespace, Name: o.name, Generation: o.generation,
 		Unmatched: sortedSet(o.unmatched), Warnings: sortedSet(o.warnings), ClientID: o.clientID, Examples: o.examples,
 	}
-	if len(s.Unmatched) > maxUnmatched {
-		s.Unmatched = s.Unmatched[:maxUnmatched]
+	s.Unmatched = s.Unmatched[:min(len(s.Unmatched), maxUnmatched)]
+	s.Warnings = s.Warnings[:min(len(s.Warnings), maxWarnings)]
+	if o.absent == "" {
+		s.Problems = append(slices.Clone(o.problems), o.refs...)
 	}
 	add := func(kind string, status metav1.ConditionStatus, reason, message string) {
 		s.Conditions = append(s.Conditions, condition(kind, status, reason, message, o.generation))
@@ -164,7 +163,7 @@ func (o *object) status(serve bool) ObjectStatus {
 	switch {
 	case o.kind == kindGrant || o.kind == kindTarget || o.kind == kindRevocation:
 	case o.absent == "" && len(o.refs) > 0:
-		add(v1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, o.refs[0].reason, joinProblems(o.refs)+": it grants nothing until then")
+		add(v1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, o.refs[0].Reason, joinProblems(o.refs)+": it grants nothing until then")
 	default:
 		add(v1alpha1.ConditionResolvedRefs, metav1.ConditionTrue, v1alpha1.ReasonResolvedRefs, "everything that it refers to is there")
 	}
@@ -181,14 +180,17 @@ func (o *object) status(serve bool) ObjectStatus {
 // maxUnmatched is how many entries status.unmatched has room for.
 const maxUnmatched = 64
 
+// maxWarnings is as many: nobody reads more.
+const maxWarnings = 64
+
 func (o *object) acceptance(add func(kind string, status metav1.ConditionStatus, reason, message string)) {
 	switch {
 	case o.absent != "":
 		add(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonSuspended, o.absent)
 	case len(o.problems) > 0:
 		list := slices.Clone(o.problems)
-		slices.SortStableFunc(list, func(a, b problem) int { return severity(a.reason) - severity(b.reason) })
-		add(v1alpha1.ConditionAccepted, metav1.ConditionFalse, list[0].reason, joinProblems(list))
+		slices.SortStableFunc(list, func(a, b Problem) int { return severity(a.Reason) - severity(b.Reason) })
+		add(v1alpha1.ConditionAccepted, metav1.ConditionFalse, list[0].Reason, joinProblems(list))
 	case o.audit:
 		add(v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAudit, "mode is Audit: it decides and records, and grants nothing")
 	default:

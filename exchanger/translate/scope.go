@@ -88,7 +88,7 @@ func (w *world) scopeConflicts() {
 		}
 		key := scopeKey{s.service.name, s.namespace, s.spec.Scope}
 		if first, taken := w.scopeByName[key]; taken {
-			s.problem(v1alpha1.ReasonConflicted, "spec.scope: %s is the scope of ClientScope %s, which comes first by name", s.spec.Scope, first.name)
+			s.problem(v1alpha1.ReasonConflicted, "spec.scope", "%s is the scope of ClientScope %s, which comes first by name", s.spec.Scope, first.name)
 			continue
 		}
 		w.scopeByName[key] = s

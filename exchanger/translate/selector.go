@@ -15,11 +15,15 @@ const namespaceNameLabel = "kubernetes.io/metadata.name"
 // labelsOf returns the labels of a namespace. The one with its name is set by
 // the API server, so that nobody can lend himself another namespace's.
 func (w *world) labelsOf(namespace string) map[string]string {
+	if known, ok := w.labels[namespace]; ok {
+		return known
+	}
 	labels := map[string]string{}
 	for k, v := range w.in.Namespaces[namespace] {
 		labels[k] = v
 	}
 	labels[namespaceNameLabel] = namespace
+	w.labels[namespace] = labels
 	return labels
 }
 
@@ -89,6 +93,9 @@ func (o *object) checkNamespaces(field string, s *v1alpha1.NamespaceSet) {
 	set.add("all: true", s.All)
 	if !o.exactlyOne(field, set, "names, selector and all: true") {
 		return
+	}
+	if s.All {
+		o.warn("%s: all: true is every namespace, now and later", field)
 	}
 	o.atMost(field+".names", len(s.Names), 256)
 	for i, n := range s.Names {

@@ -30,6 +30,9 @@ type ObjectStatus struct {
 	// Conditions are all that apply to the kind, in a fixed order, without
 	// transition times, which are for whoever keeps the last status.
 	Conditions []metav1.Condition `json:"conditions"`
+	// Problems are what stands behind Accepted and ResolvedRefs where they are false,
+	// one by one, with the field of each.
+	Problems []Problem `json:"problems,omitempty"`
 	// Unmatched are the clients and issuers that it names and that contribute
 	// nothing; the words do not tell a missing one from one that is not allowed.
 	Unmatched []string `json:"unmatched,omitempty"`
@@ -39,6 +42,25 @@ type ObjectStatus struct {
 	ClientID string `json:"clientID,omitempty"`
 	// Examples tell how the examples of an ExchangePolicy went.
 	Examples []ExampleResult `json:"examples,omitempty"`
+}
+
+// Problem is one thing that stands against an object.
+type Problem struct {
+	// Condition is the type of the condition that it makes false.
+	Condition string `json:"condition"`
+	Reason    string `json:"reason"`
+	// Field is where it is, as in spec.rules[0].expression; empty when it is about
+	// the object as a whole.
+	Field   string `json:"field,omitempty"`
+	Message string `json:"message"`
+}
+
+// String is the problem for people.
+func (p Problem) String() string {
+	if p.Field == "" {
+		return p.Message
+	}
+	return p.Field + ": " + p.Message
 }
 
 // Condition returns the condition of that type, nil when it does not apply.

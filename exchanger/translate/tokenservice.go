@@ -49,7 +49,7 @@ func (w *world) translateService(s *service) {
 	for i := range spec.Names {
 		s.checkDelegation(fmt.Sprintf("spec.names[%d]", i), &spec.Names[i])
 	}
-	s.spec.RevokeIssuedBefore = s.moment("spec.revokeIssuedBefore", spec.RevokeIssuedBefore)
+	s.spec.RevokeIssuedBefore = w.revocation(s.object, spec.RevokeIssuedBefore)
 }
 
 func without(list []string, s string) []string {
@@ -221,11 +221,11 @@ func (w *world) serviceConflicts() {
 	for i, a := range list {
 		for _, b := range list[i+1:] {
 			if host := sharedHost(a, b); host != "" {
-				both(a.object, b.object, "on host %s their paths are the same, or one extends the other: no issuer may extend another's", host)
+				both(a.object, b.object, "spec.issuer", "on host %s their paths are the same, or one extends the other: no issuer may extend another's", host)
 			}
 			for _, pair := range [...][2]*service{{a, b}, {b, a}} {
 				if contains(pair[0].spec.AssertionAudiences[1:], pair[1].spec.Issuer) {
-					pair[0].problem(v1alpha1.ReasonConflicted, "spec.clientAssertionAudiences: %s is the issuer of TokenService %s", pair[1].spec.Issuer, pair[1].name)
+					pair[0].problem(v1alpha1.ReasonConflicted, "spec.clientAssertionAudiences", "%s is the issuer of TokenService %s", pair[1].spec.Issuer, pair[1].name)
 				}
 			}
 		}
@@ -239,10 +239,10 @@ func (w *world) serviceConflicts() {
 
 // both refuses two objects that claim the same thing: removing one of them never
 // lets the other, perhaps laxer, in unnoticed.
-func both(a, b *object, format string, args ...any) {
+func both(a, b *object, field, format string, args ...any) {
 	why := fmt.Sprintf(format, args...)
-	a.problem(v1alpha1.ReasonConflicted, "conflicts with %s %s: %s", b.kind, b.ref(), why)
-	b.problem(v1alpha1.ReasonConflicted, "conflicts with %s %s: %s", a.kind, a.ref(), why)
+	a.problem(v1alpha1.ReasonConflicted, field, "conflicts with %s %s: %s", b.kind, b.ref(), why)
+	b.problem(v1alpha1.ReasonConflicted, field, "conflicts with %s %s: %s", a.kind, a.ref(), why)
 }
 
 func sharedHost(a, b *service) string {
@@ -286,8 +286,8 @@ func (w *world) serviceOf(o *object, ref *v1alpha1.TokenServiceReference) *servi
 	}
 	if o.namespace != "" && !w.admits(s, o.namespace) {
 		if o.absent == "" {
-			o.problem(v1alpha1.ReasonNamespaceNotAllowed,
-				"spec.tokenServiceRef: allowedNamespaces of TokenService %s does not admit namespace %s; ask the platform to add it", name, o.namespace)
+			o.problem(v1alpha1.ReasonNamespaceNotAllowed, "spec.tokenServiceRef",
+				"allowedNamespaces of TokenService %s does not admit namespace %s; ask the platform to add it", name, o.namespace)
 		}
 		return nil
 	}

@@ -21,7 +21,7 @@ func Translate(in Input) Result {
 	for _, step := range [...]func(){
 		w.budgets,
 		w.translateServices, w.serviceConflicts,
-		w.translateIssuers, w.issuerConflicts,
+		w.translateIssuers, w.issuerConflicts, w.reserve,
 		w.translateClients, w.clientConflicts, w.aliases,
 		w.translateScopes, w.scopeConflicts, w.scopeOwners,
 		w.translatePolicies,
@@ -49,8 +49,11 @@ type world struct {
 	issuerByName  map[string]*issuer
 	clientByRef   map[string]*client
 	scopeByName   map[scopeKey]*scope
-	checked       map[checkKey]checkResult
-	gated         map[string]bool
+	// reserved says why nobody can have a name.
+	reserved map[string]string
+	labels   map[string]map[string]string
+	checked  map[checkKey]checkResult
+	gated    map[string]bool
 }
 
 type service struct {
@@ -96,7 +99,7 @@ type scopeKey struct{ service, namespace, scope string }
 func newWorld(in *Input) *world {
 	w := &world{
 		in: in, serviceByName: map[string]*service{}, issuerByName: map[string]*issuer{}, clientByRef: map[string]*client{},
-		scopeByName: map[scopeKey]*scope{}, checked: map[checkKey]checkResult{}, gated: map[string]bool{},
+		scopeByName: map[scopeKey]*scope{}, reserved: map[string]string{}, labels: map[string]map[string]string{}, checked: map[checkKey]checkResult{}, gated: map[string]bool{},
 	}
 	w.gather()
 	return w
@@ -199,7 +202,7 @@ func (w *world) spec() *policy.Spec {
 		switch {
 		case i.inForce():
 			out.Issuers = append(out.Issuers, i.spec)
-		case i.absent != "" && i.service != nil:
+		case i.absent != "" && i.service != nil && !isReservedIssuer(i.name):
 			out.Issuers = append(out.Issuers, w.suspendedIssuer(i))
 		}
 	}

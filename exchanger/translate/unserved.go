@@ -29,7 +29,7 @@ func (w *world) gatherUnserved() {
 		if reason == "" {
 			reason = v1alpha1.ReasonInvalid
 		}
-		o.problem(reason, "%s", u.Message)
+		o.problem(reason, "", "%s", u.Message)
 	}
 }
 
