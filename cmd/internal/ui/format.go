@@ -4,6 +4,7 @@
 package ui
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -49,17 +50,20 @@ func (f *Format) Set(v string) error {
 // Encode writes v as JSON or YAML. Keys have the order of the struct in JSON, and
 // of the alphabet in YAML.
 func Encode(out io.Writer, format string, v any) error {
-	b, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("encode the report: %w", err)
 	}
+	text := b.Bytes()
 	if format == YAMLFormat {
-		if b, err = yaml.JSONToYAML(b); err != nil {
+		var err error
+		if text, err = yaml.JSONToYAML(text); err != nil {
 			return fmt.Errorf("encode the report: %w", err)
 		}
-	} else {
-		b = append(b, '\n')
 	}
-	_, err = out.Write(b)
+	_, err := out.Write(text)
 	return err
 }

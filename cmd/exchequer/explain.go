@@ -1,0 +1,142 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/exchequer-dev/exchequer/cmd/internal/ui"
+)
+
+// explainFlags are how a request, or the record of one, is given.
+type explainFlags struct {
+	manifests, namespace, tokenService string
+	client                             string
+	subjectClaims, subjectToken        string
+	issuer, origin, tokenType          string
+	actor                              string
+	audience, resource                 []string
+	scope, requestedTokenType, at      string
+	cluster                            bool
+	correlationID, audit               string
+}
+
+func newExplainCommand(now func() time.Time) *cobra.Command {
+	var f explainFlags
+	format := ui.NewFormat(ui.TableFormat, ui.JSONFormat, ui.YAMLFormat)
+	c := &cobra.Command{
+		Use:   "explain",
+		Short: "Say why an exchange is allowed or refused: every check, every policy",
+		Long: `Say why an exchange is allowed or refused.
+
+explain makes the decision that the endpoint makes, by the same code, and shows
+all of it: the checks that every request has to pass, then, for each target, each
+policy that names the client and the target, with the first check that it failed.
+
+The request is given with flags. Of the subject token either the claims are given
+(a missing aud is the client's ID, a missing iat is the time of the request, a
+missing exp five minutes later), or the token itself. A token's signature is
+verified when its issuer's keys stand in the manifests; otherwise the token is
+taken at its word, and the report says so: explain finds mistakes, it does not
+admit anybody.
+
+With --correlation-id it looks up what the endpoint did instead: the error of a
+refused request carries that ID, and the audit record with it has the reason.
+
+Exit codes: 0 allowed; 1 refused; 2 wrong usage.`,
+		Example: `  exchequer explain --manifests ./manifests --client shop/frontend --issuer corp \
+    --subject-claims alice.json --audience media/images-resource --scope images
+  exchequer explain --manifests ./manifests --client shop/frontend --subject-token token.jwt \
+    --audience media/images-resource
+  echo '{"sub": "alice", "groups": ["staff"]}' | exchequer explain --manifests ./manifests \
+    --client shop/frontend --issuer corp --subject-claims - --scope images
+  exchequer explain --correlation-id 7kq2m4x9 --audit audit.log`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			r, err := explain(c, &f, now)
+			if err != nil {
+				return err
+			}
+			if format.String() != ui.TableFormat {
+				err = ui.Encode(c.OutOrStdout(), format.String(), r)
+			} else {
+				r.print(ui.NewScreen(c.OutOrStdout(), os.Getenv))
+			}
+			if err == nil && !r.Allowed {
+				return answerNo()
+			}
+			return err
+		},
+	}
+	f.register(c)
+	c.Flags().VarP(format, "output", "o", "format of the report")
+	return c
+}
+
+func (f *explainFlags) register(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.manifests, "manifests", "", "directory or file of manifests to decide by")
+	flags.BoolVar(&f.cluster, "cluster", false, "decide by what is in force in a cluster (comes with the operator)")
+	flags.StringVar(&f.namespace, "namespace", defaultNamespace, "the operator's namespace")
+	flags.StringVar(&f.tokenService, "token-service", "", "TokenService that is asked; default: the client's")
+	flags.StringVar(&f.client, "client", "", "ID of the asking client: namespace/name, unless it has another")
+	flags.StringVar(&f.subjectClaims, "subject-claims", "", "file with the claims of the subject token, JSON or YAML; - is standard input")
+	flags.StringVar(&f.subjectToken, "subject-token", "", "file with the subject token; - is standard input")
+	flags.StringVar(&f.issuer, "issuer", "", "TrustedIssuer of the subject token, or self; with --subject-token its iss tells")
+	flags.StringVar(&f.origin, "origin", "", "with --issuer self: the TrustedIssuer of the first token in the chain")
+	flags.StringVar(&f.tokenType, "token-type", "AccessToken", "what the subject token is: AccessToken, IDToken or JWT; with --subject-token, what it is presented as")
+	flags.StringVar(&f.actor, "actor", "", "actor token (not served yet)")
+	flags.StringArrayVar(&f.audience, "audience", nil, "audience that is asked for; can be repeated")
+	flags.StringArrayVar(&f.resource, "resource", nil, "resource URI that is asked for; can be repeated")
+	flags.StringVar(&f.scope, "scope", "", "scopes that are asked for, separated by spaces")
+	flags.StringVar(&f.requestedTokenType, "requested-token-type", "", "type of token that is asked for: AccessToken or JWT, or its URN")
+	flags.StringVar(&f.at, "time", "", "when the request is made, RFC 3339; default: now")
+	flags.StringVar(&f.correlationID, "correlation-id", "", "look this request up in --audit instead")
+	flags.StringVar(&f.audit, "audit", "", "file of audit records; - is standard input")
+}
+
+func explain(c *cobra.Command, f *explainFlags, now func() time.Time) (*explanation, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	if f.correlationID != "" {
+		return explainRecord(c.InOrStdin(), f)
+	}
+	var r *explanation
+	err := ui.Progress(c.ErrOrStderr(), "read the manifests", func() (err error) {
+		r, err = explainRequest(c.InOrStdin(), f, now)
+		return err
+	})
+	return r, err
+}
+
+// check finds flags that do not go together.
+func (f *explainFlags) check() error {
+	switch {
+	case f.cluster:
+		return usage("--cluster comes with the operator, which this build does not have: use --manifests DIR")
+	case f.actor != "":
+		return usage("--actor is not served yet: actor tokens are refused by this build, whatever the policies say")
+	case (f.correlationID == "") != (f.audit == ""):
+		return usage("--correlation-id and --audit belong together: the ID of a request, and the file of records to find it in")
+	case f.correlationID != "" && (f.manifests != "" || f.client != "" || f.subjectClaims != "" || f.subjectToken != ""):
+		return usage("--correlation-id looks up what happened, the other flags ask what would happen: use one of the two")
+	case f.correlationID != "":
+		return nil
+	case f.manifests == "":
+		return usage("--manifests DIR is missing: what to decide by")
+	case f.client == "":
+		return usage("--client is missing: who asks")
+	case (f.subjectClaims == "") == (f.subjectToken == ""):
+		return usage("expected exactly one of --subject-claims and --subject-token")
+	case f.subjectClaims != "" && f.issuer == "":
+		return usage("--issuer is missing: whose claims these are, a TrustedIssuer's name or self")
+	case f.subjectToken != "" && f.origin != "":
+		return usage("--origin goes with --subject-claims: a token of ours carries its origin")
+	}
+	return nil
+}
