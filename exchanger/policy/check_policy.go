@@ -140,10 +140,7 @@ func (j *judging) mayActNamesClient() *Refusal {
 		case "iss":
 		case "sub":
 			iss, has := may["iss"].(string)
-			if !has {
-				iss = j.request.Subject.RawIssuer
-			}
-			if !j.clientIs(iss, s) {
+			if !has || !j.clientIs(iss, s) {
 				return deny(MayAct, "may_act names somebody else than the asking client")
 			}
 			named = true
@@ -163,7 +160,7 @@ func (j *judging) mayActNamesClient() *Refusal {
 }
 
 // clientIs says whether (iss, sub) is the asking client: the identity of its
-// credential, its ID at this token service, or what the subject's issuer calls it.
+// credential, its ID at this token service, or what the first issuer calls it.
 func (j *judging) clientIs(iss, sub string) bool {
 	auth, id := j.request.Client, j.client.spec.ID
 	switch {
@@ -171,7 +168,7 @@ func (j *judging) clientIs(iss, sub string) bool {
 		return true
 	case iss == j.service.spec.Issuer:
 		return sub == id
-	case iss == j.request.Subject.RawIssuer && j.request.Subject.Issuer != SelfIssuer:
+	case iss == j.deciding.issuer.spec.URL:
 		return sub == id || j.deciding.issuer.aliases[sub] == id
 	}
 	return false

@@ -4,6 +4,7 @@
 package policy
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -155,7 +156,21 @@ func chainClaims(t *Token) *Refusal {
 		*f.to = m
 	}
 	_, t.Confirmed = t.Claims["cnf"]
+	t.MayAct = withIssuer(t.MayAct, t.RawIssuer)
 	return nil
+}
+
+// withIssuer spells out the issuer that a may_act without iss means, the token's
+// own: on the next hop the token's issuer is another.
+func withIssuer(mayAct map[string]any, iss string) map[string]any {
+	_, sub := mayAct["sub"]
+	_, has := mayAct["iss"]
+	if !sub || has {
+		return mayAct
+	}
+	mayAct = maps.Clone(mayAct)
+	mayAct["iss"] = iss
+	return mayAct
 }
 
 // stringList reads a string, or a list of strings, with its bounds.

@@ -185,7 +185,9 @@ func chainCases() map[string]decideCase {
 	subject := func(change func(*Token)) func(*Spec, *Request) {
 		return func(_ *Spec, r *Request) { change(r.Subject) }
 	}
-	mayAct := func(m map[string]any) func(*Spec, *Request) { return subject(func(t *Token) { t.MayAct = m }) }
+	mayAct := func(m map[string]any) func(*Spec, *Request) {
+		return subject(func(t *Token) { t.MayAct = withIssuer(m, t.RawIssuer) })
+	}
 	return map[string]decideCase{
 		"F122: a token of ours is taken where a policy says self with its origin": {ownToken(func(*Spec, *Request) {}), granted("images")},
 		"F122: a token of ours is refused where no policy says self":              {ownToken(func(s *Spec, _ *Request) { policyNamed(s, "images").SelfOrigins = nil }), refusedBy("issuer", SubjectIssuer)},
@@ -205,8 +207,17 @@ func chainCases() map[string]decideCase {
 		"R33: may_act that names another refuses":                         {mayAct(map[string]any{"sub": "somebody"}), refusedBy("mayAct", MayAct)},
 		"R33: may_act that names the client by its ID lets pass":          {mayAct(map[string]any{"client_id": "shop/frontend"}), granted("images")},
 		"may_act that names the client as its issuer does lets pass":      {mayAct(map[string]any{"sub": "corp-shop"}), granted("images")},
-		"may_act that names the client at this token service lets pass":   {mayAct(map[string]any{"iss": "https://sts.example", "sub": "shop/frontend"}), granted("images")},
-		"may_act that names the client at a third issuer refuses":         {mayAct(map[string]any{"iss": "https://evil.example", "sub": "shop/frontend"}), refusedBy("mayAct", MayAct)},
+		"may_act of the first issuer means the same on the next hop": {func(_ *Spec, r *Request) {
+			first := alice()
+			r.Subject = own()
+			r.Subject.MayAct = withIssuer(map[string]any{"sub": "corp-shop"}, first.RawIssuer)
+		}, granted("images")},
+		"may_act of the first issuer does not mean our own names on the next hop": {func(s *Spec, r *Request) {
+			issuerNamed(s, "corp").ClientAliases, r.Subject = nil, own()
+			r.Subject.MayAct = withIssuer(map[string]any{"sub": "corp-shop"}, "https://corp.example")
+		}, refusedBy("mayAct", MayAct)},
+		"may_act that names the client at this token service lets pass": {mayAct(map[string]any{"iss": "https://sts.example", "sub": "shop/frontend"}), granted("images")},
+		"may_act that names the client at a third issuer refuses":       {mayAct(map[string]any{"iss": "https://evil.example", "sub": "shop/frontend"}), refusedBy("mayAct", MayAct)},
 		"may_act that names the identity of the client's credential lets pass": {func(_ *Spec, r *Request) {
 			r.Client.Issuer, r.Client.Subject = "https://k8s.example", "system:serviceaccount:shop:frontend"
 			r.Subject.MayAct = map[string]any{"iss": "https://k8s.example", "sub": "system:serviceaccount:shop:frontend"}
