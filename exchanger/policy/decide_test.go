@@ -60,7 +60,7 @@ func requestCases() map[string]decideCase {
 		"F226: a suspended client is as if absent":                   {func(s *Spec, _ *Request) { clientNamed(s, "shop/frontend").Suspended = true }, refusedBy("clientKnown", ClientSuspended)},
 		"F78: a client without the grant may not use it":             {func(s *Spec, _ *Request) { clientNamed(s, "shop/frontend").TokenExchange = false }, refusedBy("clientGrant", ClientGrant)},
 		"an audience that is nobody's name is unknown":               {func(_ *Spec, r *Request) { r.Audiences = []string{"media/nothing"} }, refusedBy("targetsKnown", TargetUnknown)},
-		"F134: an audience is compared exactly, not by prefix":       {func(_ *Spec, r *Request) { r.Audiences = []string{"media/images-resource/"} }, refusedBy("targetsKnown", TargetUnknown)},
+		"F134, F210: an audience is compared exactly, not by prefix": {func(_ *Spec, r *Request) { r.Audiences = []string{"media/images-resource/"} }, refusedBy("targetsKnown", TargetUnknown)},
 		"F200: an audience is compared by bytes, not by letter case": {func(_ *Spec, r *Request) { r.Audiences = []string{"media/Images-resource"} }, refusedBy("targetsKnown", TargetUnknown)},
 		"F36: a resource is compared exactly": {func(_ *Spec, r *Request) {
 			r.Audiences, r.Resources = nil, []string{"https://images.media.example/api/"}
@@ -70,11 +70,21 @@ func requestCases() map[string]decideCase {
 		}, verdict{scope: "images", aud: "https://images.media.example/api"}},
 		"a further audience names its target, and stands in aud as it was asked": {func(_ *Spec, r *Request) { r.Audiences = []string{"media/img"} }, verdict{scope: "images", aud: "media/img"}},
 		"an audience and a resource of one target give one token for both names": {func(_ *Spec, r *Request) { r.Resources = []string{"https://images.media.example/api"} }, verdict{scope: "images", aud: "media/images-resource https://images.media.example/api"}},
-		"F209: our own issuer is nobody's audience":                              {func(_ *Spec, r *Request) { r.Audiences = []string{"https://sts.example"} }, refusedBy("targetsKnown", TargetUnknown)},
-		"targets in two namespaces are mixed":                                    {func(_ *Spec, r *Request) { r.Audiences = append(r.Audiences, "hr/api") }, refusedBy("targetsTogether", TargetsMixed)},
-		"a delegated scope alone names its target":                               {func(_ *Spec, r *Request) { r.Audiences = nil }, granted("images")},
-		"a scope that is not delegated names no target":                          {func(s *Spec, r *Request) { r.Audiences, s.Services[0].ScopeOwners = nil, nil }, refusedBy("targetsKnown", TargetUnknown)},
-		"a scope for every target of its namespace implies none":                 {func(_ *Spec, r *Request) { r.Audiences, r.Scopes = nil, []string{"wide"} }, refusedBy("targetsKnown", TargetUnknown)},
+		"F35: a resource that is relative is nobody's":                           {func(_ *Spec, r *Request) { r.Audiences, r.Resources = nil, []string{"/api"} }, refusedBy("targetsKnown", TargetUnknown)},
+		"F35: a resource with a fragment is nobody's": {func(_ *Spec, r *Request) {
+			r.Audiences, r.Resources = nil, []string{"https://images.media.example/api#x"}
+		}, refusedBy("targetsKnown", TargetUnknown)},
+		"F35: a resource with userinfo is nobody's": {func(_ *Spec, r *Request) {
+			r.Audiences, r.Resources = nil, []string{"https://a@images.media.example/api"}
+		}, refusedBy("targetsKnown", TargetUnknown)},
+		"F37: an audience with a wildcard is nobody's":           {func(_ *Spec, r *Request) { r.Audiences = []string{"media/*"} }, refusedBy("targetsKnown", TargetUnknown)},
+		"F37: a list of audiences in one value is nobody's":      {func(_ *Spec, r *Request) { r.Audiences = []string{"media/images-resource,media/contacts-resource"} }, refusedBy("targetsKnown", TargetUnknown)},
+		"F37: an audience with a space is nobody's":              {func(_ *Spec, r *Request) { r.Audiences = []string{"media/images-resource "} }, refusedBy("targetsKnown", TargetUnknown)},
+		"F209: our own issuer is nobody's audience":              {func(_ *Spec, r *Request) { r.Audiences = []string{"https://sts.example"} }, refusedBy("targetsKnown", TargetUnknown)},
+		"targets in two namespaces are mixed":                    {func(_ *Spec, r *Request) { r.Audiences = append(r.Audiences, "hr/api") }, refusedBy("targetsTogether", TargetsMixed)},
+		"a delegated scope alone names its target":               {func(_ *Spec, r *Request) { r.Audiences = nil }, granted("images")},
+		"a scope that is not delegated names no target":          {func(s *Spec, r *Request) { r.Audiences, s.Services[0].ScopeOwners = nil, nil }, refusedBy("targetsKnown", TargetUnknown)},
+		"a scope for every target of its namespace implies none": {func(_ *Spec, r *Request) { r.Audiences, r.Scopes = nil, []string{"wide"} }, refusedBy("targetsKnown", TargetUnknown)},
 		"a family of scopes that is delegated names its targets": {func(s *Spec, r *Request) {
 			r.Audiences, s.Services[0].ScopeOwners = nil, []ScopeOwner{{"ima*", "media"}}
 		}, granted("images")},
@@ -203,8 +213,8 @@ func chainCases() map[string]decideCase {
 		"an actor token is refused where actors are forbidden":            {func(_ *Spec, r *Request) { r.HasActorToken = true }, refusedBy("actor", ActorForbidden)},
 		"R28: a token with act is refused where actors are forbidden":     {subject(func(t *Token) { t.Act = map[string]any{"sub": "x"} }), refusedBy("actor", ActorForbidden)},
 		"a token made under an impersonation is refused":                  {subject(func(t *Token) { t.Impersonator = map[string]any{"sub": "x"} }), refusedBy("impersonation", ImpersonationForbidden)},
-		"a bound token without proof is refused":                          {subject(func(t *Token) { t.Confirmed = true }), refusedBy("binding", SubjectBinding)},
-		"R33: may_act that names another refuses":                         {mayAct(map[string]any{"sub": "somebody"}), refusedBy("mayAct", MayAct)},
+		"F144: a bound token without proof is refused":                    {subject(func(t *Token) { t.Confirmed = true }), refusedBy("binding", SubjectBinding)},
+		"R33, F143: may_act that names another refuses":                   {mayAct(map[string]any{"sub": "somebody"}), refusedBy("mayAct", MayAct)},
 		"R33: may_act that names the client by its ID lets pass":          {mayAct(map[string]any{"client_id": "shop/frontend"}), granted("images")},
 		"may_act that names the client as its issuer does lets pass":      {mayAct(map[string]any{"sub": "corp-shop"}), granted("images")},
 		"may_act of the first issuer means the same on the next hop": {func(_ *Spec, r *Request) {

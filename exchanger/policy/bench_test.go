@@ -1,0 +1,70 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"fmt"
+	"testing"
+)
+
+// crowd is world with n further policies, each for a client of its own.
+func crowd(n int) *Spec {
+	spec := world()
+	like := *policyNamed(spec, "images")
+	for i := range n {
+		id := fmt.Sprintf("shop/app-%d", i)
+		spec.Clients = append(spec.Clients, Client{ID: id, Namespace: "shop", Name: fmt.Sprintf("app-%d", i), TokenService: "default", TokenExchange: true})
+		p := like
+		p.Name, p.Clients = fmt.Sprintf("app-%d", i), []string{id}
+		p.SubjectRules = []Rule{{Expression: "group corp:staff"}}
+		spec.Policies = append(spec.Policies, p)
+	}
+	return spec
+}
+
+func BenchmarkF227Decide(b *testing.B) {
+	for _, n := range []int{10, 1_000, 100_000} {
+		b.Run(fmt.Sprintf("among %d policies", n), func(b *testing.B) {
+			snap := mustCompile(b, crowd(n))
+			r := ask()
+			b.ReportAllocs()
+			for b.Loop() {
+				if d := snap.Decide(r); d.Outcome != Allowed {
+					b.Fatal(d.Reason)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkCompile(b *testing.B) {
+	spec := crowd(10_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		mustCompile(b, spec)
+	}
+}
+
+// How much is allocated must not hang on how many policies there are: a request
+// of one client is not slower because others exist.
+func TestF227DecideAllocatesTheSameAmongManyPolicies(t *testing.T) {
+	t.Parallel()
+	r := ask()
+	few, many := mustCompile(t, crowd(10)), mustCompile(t, crowd(5_000))
+	a := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			few.Decide(r)
+		}
+	})
+	z := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			many.Decide(r)
+		}
+	})
+	if a.AllocsPerOp() != z.AllocsPerOp() {
+		t.Errorf("%d allocations among 10 policies, %d among 5000", a.AllocsPerOp(), z.AllocsPerOp())
+	}
+}
