@@ -14,8 +14,11 @@ import (
 	"time"
 
 	"github.com/exchequer-dev/exchequer/exchanger/clientauth"
+	"github.com/exchequer-dev/exchequer/exchanger/issuer"
+	"github.com/exchequer-dev/exchequer/exchanger/jose"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
 	"github.com/exchequer-dev/exchequer/exchanger/store"
+	"github.com/exchequer-dev/exchequer/exchanger/subject/trust"
 	"github.com/exchequer-dev/exchequer/test/fakes/world"
 )
 
@@ -33,6 +36,29 @@ func (b broken) Once(context.Context, store.Purpose, string, string, time.Time) 
 func (broken) Since() time.Time { return time.Time{} }
 
 var errBroken = errors.New("connection refused")
+
+// noKeys are issuers' keys that cannot be told.
+type noKeys struct{}
+
+func (noKeys) Keys(context.Context, string, string, string) (*jose.PublicKey, error) {
+	return nil, issuer.ErrUnable
+}
+func (noKeys) Peek(string, string, string) (*jose.PublicKey, bool) { return nil, false }
+
+// counting counts how often a key is asked for to verify with.
+type counting struct {
+	source trust.Keys
+	n      int
+}
+
+func (c *counting) Peek(name, digest, kid string) (*jose.PublicKey, bool) {
+	return c.source.Peek(name, digest, kid)
+}
+
+func (c *counting) Keys(ctx context.Context, name, digest, kid string) (*jose.PublicKey, error) {
+	c.n++
+	return c.source.Keys(ctx, name, digest, kid)
+}
 
 func newStore(w *world.World) store.Store {
 	return everlasting{store.NewMemory(w.Now, store.MemoryLimits{})}

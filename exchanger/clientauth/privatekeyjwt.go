@@ -86,7 +86,7 @@ func (a *Authenticator) assertionKey(c *policy.AskingClient, kid string) (*jose.
 // keySet parses a JWK Set once for all snapshots that carry the same text.
 func (a *Authenticator) keySet(text string) (*jose.KeySet, bool) {
 	key := trust.Key{Digest: sha256.Sum256([]byte(text))}
-	if set, ok := a.keySets.Get(&key, time.Time{}); ok {
+	if set, ok := a.keySets.Get(&key, time.Unix(0, 0)); ok {
 		return set, true
 	}
 	set, _, err := jose.ParseKeySet([]byte(text), jose.KeySetOptions{})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/exchequer-dev/exchequer/exchanger/clientauth"
+	"github.com/exchequer-dev/exchequer/exchanger/jose"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
 	"github.com/exchequer-dev/exchequer/exchanger/store"
 	"github.com/exchequer-dev/exchequer/test/fakes/world"
@@ -130,13 +131,31 @@ func TestPrivateKeyJWTIsRefused(t *testing.T) {
 			reject(t, w, a, assertion(test.token), test.want)
 		})
 	}
-	t.Run("F90: a kid in two of the client's key sets", func(t *testing.T) {
+	t.Run("F90: a kid in two of the client's key sets, in whatever order", func(t *testing.T) {
 		t.Parallel()
 		w := world.New(t)
-		w.Change(world.EditClient(frontend, func(c *policy.Client) {
-			c.AssertionKeys = append(c.AssertionKeys, world.JWKS(w.Key(w.Frontend.ID, "ES256")))
-		}))
-		reject(t, w, newAuthenticator(w), assertion(w.Sign(w.Frontend, nil, w.AssertionClaims(frontend))), policy.ClientCredentials)
+		mine, other := world.JWKS(w.Frontend), world.JWKS(w.Key(w.Frontend.ID, "ES256"))
+		for _, sets := range [][]string{{mine, other}, {other, mine}, {mine, mine}} {
+			w.Change(world.EditClient(frontend, func(c *policy.Client) { c.AssertionKeys = sets }))
+			reject(t, w, newAuthenticator(w), assertion(w.Sign(w.Frontend, nil, w.AssertionClaims(frontend))), policy.ClientCredentials)
+		}
+	})
+	t.Run("F75: key sets that are none", func(t *testing.T) {
+		t.Parallel()
+		w := world.New(t)
+		for _, text := range []string{"", "{}", `{"keys":[]}`, "not JSON", `{"keys":[{"kty":"oct","kid":"frontend-1","k":"AAAA"}]}`} {
+			w.Change(world.EditClient(frontend, func(c *policy.Client) { c.AssertionKeys = []string{text} }))
+			reject(t, w, newAuthenticator(w), assertion(w.Sign(w.Frontend, nil, w.AssertionClaims(frontend))), policy.ClientCredentials)
+		}
+	})
+	t.Run("F101: above the caller's own limit", func(t *testing.T) {
+		t.Parallel()
+		w := world.New(t)
+		token := w.Sign(w.Frontend, nil, w.AssertionClaims(frontend))
+		exact := clientauth.New(w.Manager, newStore(w), clientauth.Options{Limits: jose.Limits{TokenBytes: len(token)}})
+		accept(t, w, exact, assertion(token))
+		less := clientauth.New(w.Manager, newStore(w), clientauth.Options{Limits: jose.Limits{TokenBytes: len(token) - 1}})
+		reject(t, w, less, assertion(token), policy.ClientCredentials)
 	})
 	t.Run("a key that the manifests no longer have", func(t *testing.T) {
 		t.Parallel()

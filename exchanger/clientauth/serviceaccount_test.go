@@ -30,6 +30,7 @@ func TestAServiceAccountIsAClient(t *testing.T) {
 		"with aud as a string":                      {assertion(sign("frontend", world.Claims{"aud": world.Issuer})), frontend},
 		"with the UID that the client wants":        {assertion(sign("pinned")), "shop/pinned"},
 		"of several clients, the one that is named": {named("shop/green", assertion(sign("painter"))), "shop/green"},
+		"with iat and nbf within the skew":          {assertion(sign("frontend", world.Claims{"iat": w.Now().Unix() + 30, "nbf": w.Now().Unix() + 30})), frontend},
 		"without a jti":                             {assertion(sign("frontend", world.Claims{"jti": nil})), frontend},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -44,13 +45,15 @@ func TestAServiceAccountIsAClient(t *testing.T) {
 	t.Run("again and again until it expires", func(t *testing.T) {
 		t.Parallel()
 		w := world.New(t)
-		a := newAuthenticator(w)
+		asked := &counting{source: w.Manager}
+		a := clientauth.New(asked, newStore(w), clientauth.Options{})
+		w.Change(func(s *policy.Spec) { s.Issuers = s.Issuers[:2] })
 		c := assertion(w.Sign(w.East, nil, w.AccountClaims("shop", "frontend")))
 		for range 5 {
 			accept(t, w, a, c)
 		}
-		if s := a.Stats(); s.Hits != 4 || s.Entries != 1 {
-			t.Errorf("%+v", s)
+		if s := a.Stats(); s.Hits != 4 || s.Entries != 1 || asked.n != 1 {
+			t.Errorf("%+v, %d times verified", s, asked.n)
 		}
 		w.Advance(time.Hour + 29*time.Second)
 		accept(t, w, a, c)
@@ -94,8 +97,8 @@ func TestAServiceAccountIsRefused(t *testing.T) {
 		"kubernetes.io without a UID":            {sign(k8s(func(m map[string]any) { m["serviceaccount"] = map[string]any{"name": "frontend"} })), policy.ClientCredentials},
 		"kubernetes.io names another namespace":  {sign(k8s(func(m map[string]any) { m["namespace"] = "evil" })), policy.ClientCredentials},
 		"a colon moved from namespace to name":   {w.Sign(w.East, nil, w.AccountClaims("shop:x", "frontend")), policy.ClientCredentials},
-		"iat in the future":                      {sign(world.Claims{"iat": at + 60}), policy.ClientCredentials},
-		"nbf in the future":                      {sign(world.Claims{"nbf": at + 60}), policy.ClientCredentials},
+		"iat in the future":                      {sign(world.Claims{"iat": at + 31}), policy.ClientCredentials},
+		"nbf in the future":                      {sign(world.Claims{"nbf": at + 31}), policy.ClientCredentials},
 		"older than maxTokenAge":                 {sign(world.Claims{"iat": at - 25*3600, "nbf": nil}), policy.ClientCredentials},
 		"expired":                                {sign(world.Claims{"iat": at - 7200, "nbf": at - 7200, "exp": at - 3600}), policy.ClientCredentials},
 		"a typ that no service account has":      {w.Sign(w.East, world.Claims{"typ": "at+jwt"}, w.AccountClaims("shop", "frontend")), policy.ClientCredentials},
@@ -125,6 +128,20 @@ func TestAServiceAccountIsRefused(t *testing.T) {
 		w := world.New(t, world.EditIssuer("corp", func(i *policy.Issuer) { i.ForClient = true }))
 		claims := w.AccountClaims("shop", "frontend", world.Claims{"iss": world.CorpURL})
 		reject(t, w, newAuthenticator(w), assertion(w.Sign(w.Corp, nil, claims)), policy.ClientCredentials)
+	})
+	t.Run("F179: keys that cannot be told make the client undecided", func(t *testing.T) {
+		t.Parallel()
+		w := world.New(t)
+		a := clientauth.New(noKeys{}, newStore(w), clientauth.Options{})
+		reject(t, w, a, assertion(w.Sign(w.East, nil, w.AccountClaims("shop", "frontend"))), policy.KeysUnavailable)
+	})
+	t.Run("a token whose account is no client is not remembered", func(t *testing.T) {
+		t.Parallel()
+		a := newAuthenticator(w)
+		reject(t, w, a, assertion(w.Sign(w.East, nil, w.AccountClaims("evil", "frontend"))), policy.ClientUnknown)
+		if s := a.Stats(); s.Entries != 0 {
+			t.Errorf("%+v", s)
+		}
 	})
 	t.Run("a rule of the issuer holds for credentials too", func(t *testing.T) {
 		t.Parallel()

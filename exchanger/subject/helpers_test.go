@@ -11,12 +11,16 @@ import (
 	"testing"
 
 	"github.com/exchequer-dev/exchequer/exchanger/keys"
+	"github.com/exchequer-dev/exchequer/exchanger/subject"
 )
 
 // noKeys is a ring that has not made any keys yet.
 type noKeys struct{}
 
 func (noKeys) Current(string) (*keys.Current, bool) { return nil, false }
+
+// switchable is a ring that can become another.
+type switchable struct{ subject.OwnKeys }
 
 // malleate turns an ES256 signature (r, s) into (r, n−s), which is as valid.
 func malleate(t testing.TB, token string) string {

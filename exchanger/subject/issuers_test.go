@@ -125,6 +125,20 @@ func TestKeysAreFetchedForTokensThatAreWorthIt(t *testing.T) {
 			t.Errorf("%d fetches", n)
 		}
 	})
+	t.Run("an issuer that is not for subjects is not asked for keys", func(t *testing.T) {
+		t.Parallel()
+		w, iss := remote(t)
+		w.Change(world.EditIssuer("corp", func(i *policy.Issuer) { i.ForSubject = false }))
+		run(t, w)
+		v, before := newVerifier(w), iss.Requests(fake.JWKS)
+		ref := mustRefuse(t, w, v, mint(t, iss, map[string]any{"kid": "x"}), refused{policy.IssuerUnknown, policy.Denied})
+		if want := "use of TrustedIssuer corp does not include Subject"; ref.Detail != want {
+			t.Errorf("detail %q, want %q", ref.Detail, want)
+		}
+		if n := iss.Requests(fake.JWKS) - before; n != 0 {
+			t.Errorf("%d fetches", n)
+		}
+	})
 	t.Run("F172: a new key's first token is accepted, the old key's still", func(t *testing.T) {
 		t.Parallel()
 		w, iss := remote(t)
@@ -153,6 +167,21 @@ func TestKeysAreFetchedForTokensThatAreWorthIt(t *testing.T) {
 		mustVerify(t, w, v, mint(t, iss, nil)) // an unknown kid: the set is fetched, and it is the whole truth
 		mustRefuse(t, w, v, token, refused{policy.TokenSignature, policy.Denied})
 		mustRefuse(t, w, subject.New(w.Manager, w.Ring, subject.Options{}), token, refused{policy.TokenSignature, policy.Denied})
+	})
+	t.Run("F174: a token of the key that was replaced under its kid is refused, remembered or not", func(t *testing.T) {
+		t.Parallel()
+		w, iss := remote(t)
+		run(t, w)
+		v := newVerifier(w)
+		token := mint(t, iss, nil)
+		remember(t, w, v, token)
+		if _, err := iss.Replace(iss.Key().ID); err != nil {
+			t.Fatal(err)
+		}
+		// An unknown kid makes us look at the set again.
+		mustRefuse(t, w, v, mint(t, iss, map[string]any{"kid": "unknown"}), refused{policy.TokenSignature, policy.Denied})
+		mustRefuse(t, w, v, token, refused{policy.TokenSignature, policy.Denied})
+		mustVerify(t, w, v, mint(t, iss, nil))
 	})
 	t.Run("F179: keys that cannot be told make the token undecided, of this issuer alone", func(t *testing.T) {
 		t.Parallel()
@@ -256,6 +285,36 @@ func TestClustersThatShareAURL(t *testing.T) {
 			t.Fatal(err)
 		}
 		if tok := mustVerify(t, w, v, account(w, next)); tok.Issuer != "west" {
+			t.Errorf("issuer %s", tok.Issuer)
+		}
+	})
+	t.Run("F178: one of them hangs: another one's new key is not kept waiting", func(t *testing.T) {
+		t.Parallel()
+		slow, err := fake.Start(fake.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(slow.Close)
+		quick, err := fake.Start(fake.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(quick.Close)
+		at := func(name string, iss *fake.Issuer) func(*policy.Spec) {
+			return world.EditIssuer(name, func(i *policy.Issuer) {
+				i.Keys = policy.Keys{JWKSURL: iss.JWKSURL(), AllowedCIDRs: []string{"127.0.0.0/8"}}
+			})
+		}
+		w := world.New(t, at("east", slow), at("west", quick))
+		run(t, w)
+		release, entered := make(chan struct{}), make(chan struct{}, 8)
+		defer close(release)
+		slow.Break(fake.JWKS, fake.HangUntil(release, entered))
+		next, err := quick.Rotate()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tok := mustVerify(t, w, newVerifier(w), account(w, next)); tok.Issuer != "west" {
 			t.Errorf("issuer %s", tok.Issuer)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/exchequer-dev/exchequer/exchanger/jose"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
 	"github.com/exchequer-dev/exchequer/exchanger/subject"
 	"github.com/exchequer-dev/exchequer/test/fakes/world"
@@ -82,6 +83,16 @@ func TestAVerifiedTokenIsItsFacts(t *testing.T) {
 			t.Errorf("issuers %s and %s", east.Issuer, west.Issuer)
 		}
 	})
+}
+
+func TestLimitsAreTheCallers(t *testing.T) {
+	t.Parallel()
+	w := world.New(t)
+	token := w.Sign(w.Corp, nil, w.CorpClaims())
+	exact := subject.New(w.Manager, w.Ring, subject.Options{Limits: jose.Limits{TokenBytes: len(token)}})
+	mustVerify(t, w, exact, token)
+	less := subject.New(w.Manager, w.Ring, subject.Options{Limits: jose.Limits{TokenBytes: len(token) - 1}})
+	mustRefuse(t, w, less, token, refused{policy.TokenMalformed, policy.Denied})
 }
 
 func TestATokenThatDoesNotProveItselfIsRefused(t *testing.T) {
@@ -187,6 +198,20 @@ func TestOurOwnTokensAreVerifiedByOurKeysAlone(t *testing.T) {
 			mustRefuse(t, w, v, test.token, test.want)
 		})
 	}
+	t.Run("F129: our key, a sub that is nobody's", func(t *testing.T) {
+		t.Parallel()
+		mustRefuse(t, w, v, w.SignOwn(w.OwnClaims(world.Claims{"sub": ""})), denied(policy.TokenMalformed))
+	})
+	t.Run("a service whose keys are gone cannot tell, not even of what it remembers", func(t *testing.T) {
+		t.Parallel()
+		w := world.New(t)
+		own := &switchable{OwnKeys: w.Ring}
+		v := subject.New(w.Manager, own, subject.Options{})
+		token := w.SignOwn(w.OwnClaims())
+		remember(t, w, v, token)
+		own.OwnKeys = noKeys{}
+		mustRefuse(t, w, v, token, refused{policy.KeysUnavailable, policy.Unable})
+	})
 	t.Run("a service without keys cannot tell", func(t *testing.T) {
 		t.Parallel()
 		other := world.New(t)

@@ -108,6 +108,27 @@ func TestACacheHasBounds(t *testing.T) {
 	})
 }
 
+func TestWhatIsUsedStays(t *testing.T) {
+	t.Parallel()
+	// All in one shard, which has room for four.
+	in := func(n int) *trust.Key { return &trust.Key{Digest: [sha256.Size]byte{1: byte(n >> 8), 2: byte(n)}} }
+	for position := range 4 {
+		c := trust.NewCache[int](trust.Limits{Entries: 4 * 64})
+		for n := range 1000 {
+			c.Put(*in(n), n, 1, at.Add(time.Minute))
+			if n < position {
+				continue
+			}
+			if _, hit := c.Get(in(position), at); !hit {
+				t.Fatalf("the result in constant use, put as number %d, is gone after %d", position, n)
+			}
+		}
+		if n := c.Stats().Entries; n != 4 {
+			t.Errorf("%d entries", n)
+		}
+	}
+}
+
 func TestACacheStaysWholeUnderConcurrentUse(t *testing.T) {
 	t.Parallel()
 	c := trust.NewCache[int](trust.Limits{Entries: 128})
