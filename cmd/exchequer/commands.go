@@ -15,6 +15,7 @@ func commands(now func() time.Time) []*cobra.Command {
 		newServeCommand(),
 		newCheckCommand(now),
 		newExplainCommand(now),
+		newTestCommand(now),
 		newVersionCommand(),
 	}
 }

@@ -22,9 +22,9 @@ type manifests struct {
 	*feed.Build
 	// files is how many were read.
 	files int
-	// unreadable says that some file could not be read: what the others mean
-	// without it is a guess.
-	unreadable bool
+	// unread are problems of files that could not be read, or of which some object
+	// is none that this program knows: what the others mean without it is a guess.
+	unread []feed.Problem
 	// notes are about objects that mean nothing here.
 	notes []feed.Problem
 }
@@ -56,7 +56,7 @@ func loadManifests(roots []string, namespace string, now func() time.Time) (*man
 			}
 		}
 	}
-	m.unreadable = len(problems) > 0
+	m.unread = problems
 	builder, err := feed.NewBuilder(namespace, now, nil)
 	if err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func loadManifests(roots []string, namespace string, now func() time.Time) (*man
 	if m.Build, err = builder.Build(objects, nil, 1); err != nil {
 		return nil, err
 	}
-	m.Problems = append(problems, m.Problems...)
+	m.Problems = slices.Concat(problems, m.Problems)
 	slices.SortStableFunc(m.Problems, func(a, b feed.Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
