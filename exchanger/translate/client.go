@@ -107,9 +107,11 @@ func (c *client) resources(list []v1alpha1.ResourceURI) {
 			c.invalid(at, "expected no fragment (RFC 8707, section 2)")
 		case strings.Contains(authority, "@"):
 			c.invalid(at, "expected no user name or password")
+		default:
+			c.spec.Resources = append(c.spec.Resources, string(r))
 		}
 	}
-	c.spec.Resources = sortedSet(strs(list))
+	c.spec.Resources = sortedSet(c.spec.Resources)
 }
 
 func isScheme(s string) bool {

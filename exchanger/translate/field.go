@@ -155,10 +155,13 @@ func (o *object) text(field, s string, least, most int) bool {
 // spaces, and without *, which would look as if it meant something (F198).
 func (o *object) names(field string, list []string, most int) []string {
 	o.atMost(field, len(list), most)
+	var out []string
 	for i, s := range list {
-		o.exactName(fmt.Sprintf("%s[%d]", field, i), s)
+		if o.exactName(fmt.Sprintf("%s[%d]", field, i), s) {
+			out = append(out, s)
+		}
 	}
-	return sortedSet(list)
+	return sortedSet(out)
 }
 
 const maxNameBytes = 512

@@ -82,6 +82,8 @@ func (w *world) policyClient(p *grant, field string, in *v1alpha1.PolicyClient) 
 		p.warn("%s: all: true admits every client of the TokenService, now and later", field)
 	case in.Selector != nil:
 		w.selectedClients(p, field, in)
+	case p.service == nil:
+		// Without a TokenService nobody is known, and that is said already.
 	default:
 		w.namedClient(p, in)
 	}
@@ -104,6 +106,9 @@ func (w *world) selectedClients(p *grant, field string, in *v1alpha1.PolicyClien
 	p.checkSelector(field+".selector", in.Selector)
 	if in.NamespaceSelector != nil {
 		p.checkSelector(field+".namespaceSelector", in.NamespaceSelector)
+	}
+	if p.service == nil {
+		return
 	}
 	found := false
 	for _, c := range w.clients {
@@ -143,6 +148,8 @@ func (w *world) policyActor(p *grant) {
 		p.invalid("spec.actor.audience", "it has no effect while use is Forbidden: take it out")
 	case a.MaxDepth < 0 || a.MaxDepth > 8:
 		p.invalid("spec.actor.maxDepth", "expected 1 to 8, found %d", a.MaxDepth)
+	case (a.HonorMayAct != nil && !*a.HonorMayAct) || (a.MaxDepth != 0 && a.MaxDepth != 2):
+		p.warn("spec.actor: honorMayAct and maxDepth have no effect while use is Forbidden")
 	}
 }
 

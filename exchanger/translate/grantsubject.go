@@ -62,6 +62,9 @@ func (w *world) policyIssuer(p *grant, field string, in *v1alpha1.PolicyIssuer) 
 // namedIssuer finds a TrustedIssuer that the policy's namespace may name and
 // whose tokens may be subjects. Others contribute nothing, all in the same words.
 func (w *world) namedIssuer(p *grant, name string) *issuer {
+	if p.service == nil {
+		return nil
+	}
 	i, ok := w.issuerByName[name]
 	if !ok || i.service != p.service || !i.spec.ForSubject || !w.mayName(i, p.namespace) {
 		p.miss(kindIssuer, name)
@@ -89,7 +92,7 @@ func (w *world) policyAudience(p *grant, in *v1alpha1.AudienceRule) {
 	anyOf := p.names(field+".anyOf", in.AnyOf, 32)
 	parties := p.names(field+".authorizedParties", in.AuthorizedParties, 32)
 	switch {
-	case match == v1alpha1.AudienceAnyOf && len(anyOf) == 0:
+	case match == v1alpha1.AudienceAnyOf && len(in.AnyOf) == 0:
 		p.invalid(field+".anyOf", "expected at least one audience")
 	case match != v1alpha1.AudienceAnyOf && len(anyOf) > 0:
 		p.invalid(field+".anyOf", "it belongs to match: AnyOf")
@@ -158,6 +161,9 @@ func (w *world) policyTarget(p *grant) {
 			p.unresolved(v1alpha1.ReasonRefNotPermitted, at+".namespace", "only targets of the policy's own namespace can be granted: their owner decides who gets tokens for them")
 			continue
 		}
+		if p.service == nil {
+			continue
+		}
 		if id, ok := w.ownTarget(p.object, c.Name); ok {
 			p.spec.Targets = append(p.spec.Targets, id)
 		} else {
@@ -180,12 +186,15 @@ func (w *world) policyScope(p *grant, field, name string) {
 		p.invalid(field, "expected a scope: at most 256 printable ASCII characters without spaces, quotes, backslashes or *")
 		return
 	}
+	if p.service == nil {
+		return
+	}
 	s := w.scopeIn(p, name)
 	if s == nil || !s.inForce() {
 		p.unresolved(v1alpha1.ReasonRefNotFound, field, "there is no ClientScope for scope %q in this namespace that is in force", name)
 		return
 	}
-	if !s.spec.AllTargets && !slices.ContainsFunc(s.spec.Targets, func(id string) bool { return contains(p.spec.Targets, id) }) {
+	if len(p.spec.Targets) > 0 && !s.spec.AllTargets && !slices.ContainsFunc(s.spec.Targets, func(id string) bool { return contains(p.spec.Targets, id) }) {
 		p.warn("%s: scope %s belongs to none of target.clients, so that it is never granted here", field, name)
 	}
 	p.spec.Scopes = append(p.spec.Scopes, name)

@@ -163,7 +163,7 @@ func (o *object) status(serve bool) ObjectStatus {
 	switch {
 	case o.kind == kindGrant || o.kind == kindTarget || o.kind == kindRevocation:
 	case o.absent == "" && len(o.refs) > 0:
-		add(v1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, o.refs[0].Reason, joinProblems(o.refs)+": it grants nothing until then")
+		add(v1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, o.refs[0].Reason, joinProblems(o.refs)+"; it grants nothing until then")
 	default:
 		add(v1alpha1.ConditionResolvedRefs, metav1.ConditionTrue, v1alpha1.ReasonResolvedRefs, "everything that it refers to is there")
 	}

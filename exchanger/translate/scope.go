@@ -61,6 +61,9 @@ func (w *world) scopeTargets(s *scope, list []v1alpha1.LocalReference) {
 		s.invalid("spec.targets", "expected at least one, or no targets at all, which means every target of the namespace")
 	}
 	s.atMost("spec.targets", len(list), 64)
+	if s.service == nil {
+		return
+	}
 	for n, t := range list {
 		if id, ok := w.ownTarget(s.object, t.Name); ok {
 			s.spec.Targets = append(s.spec.Targets, id)
@@ -74,7 +77,7 @@ func (w *world) scopeTargets(s *scope, list []v1alpha1.LocalReference) {
 // ownTarget finds a client of the object's own namespace and TokenService.
 func (w *world) ownTarget(o *object, name string) (id string, ok bool) {
 	c, found := w.clientByRef[o.namespace+"/"+name]
-	if !found || o.service == nil || c.service != o.service {
+	if !found || c.service != o.service {
 		return "", false
 	}
 	return c.spec.ID, true
