@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
 )
 
 const (
@@ -34,6 +36,7 @@ type Directory struct {
 	former   map[string]*Object
 	revision uint64
 	digest   string
+	current  *policy.Snapshot
 	stamp    string
 }
 
@@ -73,11 +76,13 @@ func (d *Directory) Load() (*Build, error) {
 	build.Problems = append(problems, build.Problems...)
 	d.files, d.former, d.stamp = next, build.inForce(), stamp
 	if build.Snapshot.Digest() == d.digest {
-		// Nothing that decides anything changed: the snapshot in force stays.
-		build.Unchanged = true
+		// Nothing that decides anything changed: the snapshot in force stays, with
+		// its revision.
+		build.Unchanged, build.Snapshot = true, d.current
 		return build, nil
 	}
 	d.revision++
+	d.current = build.Snapshot
 	d.digest = build.Snapshot.Digest()
 	return build, nil
 }
