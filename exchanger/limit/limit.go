@@ -126,17 +126,22 @@ func NewFailures(size int) *Failures {
 }
 
 // Allow says whether a credential may be looked at. It takes nothing: a client
-// that authenticates never has a bucket.
+// that authenticates never has a bucket. An empty clientID, of a client that lets
+// its assertion say who it is, is no pair: all such clients behind one proxy would
+// share it, and a signature is not found by guessing.
 func (f *Failures) Allow(clientID string, peer netip.Addr, now time.Time) bool {
 	p := network(peer)
-	return some(f.peers.get(p), now) && some(f.pairs.get(pair{clientID, p}), now)
+	return some(f.peers.get(p), now) && (clientID == "" || some(f.pairs.get(pair{clientID, p}), now))
 }
 
-// Failed takes one from the buckets of the pair and of the address.
+// Failed takes one from the buckets of the pair, if there is one, and of the
+// address.
 func (f *Failures) Failed(clientID string, peer netip.Addr, now time.Time) {
 	p := network(peer)
 	f.peers.obtain(p, rate.Every(peerInterval), peerBurst).AllowN(now, 1)
-	f.pairs.obtain(pair{clientID, p}, rate.Every(pairInterval), pairBurst).AllowN(now, 1)
+	if clientID != "" {
+		f.pairs.obtain(pair{clientID, p}, rate.Every(pairInterval), pairBurst).AllowN(now, 1)
+	}
 }
 
 func some(l *rate.Limiter, now time.Time) bool {

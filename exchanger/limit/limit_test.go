@@ -94,6 +94,16 @@ func TestFailedAuthenticationIsBounded(t *testing.T) {
 			t.Errorf("%d guesses in the next second", got)
 		}
 	})
+	t.Run("F76: clients that their assertions name do not lock each other out", func(t *testing.T) {
+		t.Parallel()
+		f := NewFailures(100)
+		if got := count(f, "", attacker, 0, 1000); got != peerBurst {
+			t.Errorf("%d failures at once", got)
+		}
+		if f.pairs.len() != 0 {
+			t.Error("nobody has a bucket")
+		}
+	})
 	t.Run("F76: an IPv6 network is one address, and a mapped IPv4 address is itself", func(t *testing.T) {
 		t.Parallel()
 		f := NewFailures(100)
