@@ -138,7 +138,7 @@ func readSelfSigned(claims map[string]any) (selfSigned, *policy.Refusal) {
 // check holds the claims against the service and the time. began is when the
 // store began to watch: what was issued before may have been used before.
 func (s *selfSigned) check(svc *policy.TokenService, now, began time.Time) *policy.Refusal {
-	detail := ""
+	var detail string
 	switch {
 	case !svc.IsCredentialAudience(s.audience):
 		detail = audienceDetail

@@ -111,7 +111,7 @@ func (a *Authenticator) serviceAccount(svc *policy.TokenService, acct *account, 
 
 // check holds the token against the service and the time, at every use.
 func (a *account) check(svc *policy.TokenService, now time.Time) *policy.Refusal {
-	detail := ""
+	var detail string
 	switch {
 	case !svc.IsCredentialAudience(a.audience):
 		detail = audienceDetail

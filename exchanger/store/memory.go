@@ -89,10 +89,39 @@ func nextSecond(t time.Time) time.Time {
 	return t.Round(0)
 }
 
-// Since is when the store began to watch, rounded up to a whole second. A
-// program that must not refuse anybody in that first second waits for it before
-// it serves.
+// Since is when the store began to watch, rounded up to a whole second.
 func (m *Memory) Since() time.Time { return m.since }
+
+// Wait returns at Since, or with ctx. What is issued in the second of the start
+// is refused, however fresh it is; a program that waits before it serves refuses
+// nobody.
+func (m *Memory) Wait(ctx context.Context) error {
+	timer := time.NewTimer(m.since.Sub(m.now()))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// sweepInterval is how long a use that is over may stay in memory.
+const sweepInterval = time.Minute
+
+// Run forgets what is over, now and then, until ctx ends. It returns nil.
+func (m *Memory) Run(ctx context.Context) error {
+	tick := time.NewTicker(sweepInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			m.Sweep()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
 
 // Len is the number of uses that are held in memory, over or not.
 func (m *Memory) Len() int { return int(m.total.Load()) }
@@ -169,7 +198,7 @@ func (m *Memory) sweep(s *shard, now int64, keep *owner) {
 }
 
 // Sweep forgets what is over. Uses are forgotten when their owner comes back
-// anyway; a program calls Sweep now and then for owners that do not.
+// anyway; Sweep is for owners that do not.
 func (m *Memory) Sweep() {
 	now := m.now().UnixNano()
 	for i := range m.shards {

@@ -4,10 +4,12 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/exchequer-dev/exchequer/exchanger/store"
@@ -137,6 +139,46 @@ func TestMemorySaysSinceWhenItHasWatched(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestMemoryWaitsAndSweepsByItself(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(300 * time.Millisecond) // the bubble begins on a second
+		m := store.NewMemory(time.Now, store.MemoryLimits{})
+		if err := m.Wait(t.Context()); err != nil || !time.Now().Equal(m.Since()) {
+			t.Errorf("%v at %v, since %v", err, time.Now(), m.Since())
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() {
+			if err := m.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		}()
+		if _, err := m.Once(ctx, store.ClientAssertion, "o", "a", time.Now().Add(90*time.Second)); err != nil {
+			t.Error(err)
+		}
+		for minute, want := range []int{1, 0} {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if m.Len() != want {
+				t.Errorf("%d uses in memory after %d minutes, want %d", m.Len(), minute+1, want)
+			}
+		}
+	})
+	t.Run("Wait ends with its context", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Millisecond)
+			m := store.NewMemory(time.Now, store.MemoryLimits{})
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := m.Wait(ctx); err == nil {
+				t.Error("no error")
+			}
+		})
+	})
 }
 
 func BenchmarkOnce(b *testing.B) {

@@ -23,9 +23,22 @@ func FuzzVerifySubject(f *testing.F) {
 	w := world.New(f)
 	header := []byte(`{"alg":"ES256","kid":"corp-1","typ":"at+jwt"}`)
 	for _, over := range []world.Claims{
-		nil, {"sub": marker}, {"aud": []any{marker, 1}}, {"exp": 1e300}, {"exp": -1}, {"iat": "now"}, {"act": map[string]any{"sub": marker}},
-		{"scope": []any{"a b", marker}}, {"groups": map[string]any{}}, {"azp": marker, "client_id": "x"}, {"iss": world.Issuer}, {"cnf": marker},
-		{"iss": world.ClusterURL}, {"jti": "\u0000"}, {"may_act": 7}, {"nbf": 253402300800},
+		nil,
+		{"sub": marker},
+		{"aud": []any{marker, 1}},
+		{"exp": 1e300},
+		{"exp": -1},
+		{"iat": "now"},
+		{"act": map[string]any{"sub": marker}},
+		{"scope": []any{"a b", marker}},
+		{"groups": map[string]any{}},
+		{"azp": marker, "client_id": "x"},
+		{"iss": world.Issuer},
+		{"cnf": marker},
+		{"iss": world.ClusterURL},
+		{"jti": "\u0000"},
+		{"may_act": 7},
+		{"nbf": 253402300800},
 	} {
 		payload, err := json.Marshal(w.CorpClaims(over))
 		if err != nil {

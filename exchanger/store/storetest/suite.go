@@ -116,8 +116,20 @@ func (b Backend) separators(t *testing.T) {
 	s, until := b.one(t), b.Now().Add(time.Minute)
 	long := strings.Repeat("ä", 128) // 256 bytes
 	for _, use := range [][2]string{
-		{"a:b", "c"}, {"a", "b:c"}, {"a:b:c", ""}, {"", "a:b:c"}, {"a\x00b", "c"}, {"a", "\x00b" + "c"},
-		{"a", "*"}, {"a", "{b}c"}, {"a", "b c\r\n"}, {"a", "ä"}, {"a", "a\u0308"}, {long, "x"}, {"x", long}, {"x", long + "y"},
+		{"a:b", "c"},
+		{"a", "b:c"},
+		{"a:b:c", ""},
+		{"", "a:b:c"},
+		{"a\x00b", "c"},
+		{"a", "\x00b" + "c"},
+		{"a", "*"},
+		{"a", "{b}c"},
+		{"a", "b c\r\n"},
+		{"a", "ä"},
+		{"a", "a\u0308"},
+		{long, "x"},
+		{"x", long},
+		{"x", long + "y"},
 	} {
 		if !once(t, s, purpose, use[0], use[1], until) {
 			t.Errorf("%q %q: not fresh", use[0], use[1])

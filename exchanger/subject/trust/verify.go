@@ -174,7 +174,7 @@ func Malformed(err error) *policy.Refusal {
 	reason := policy.TokenMalformed
 	var refused *jose.Error
 	if errors.As(err, &refused) {
-		switch refused.Code {
+		switch refused.Code { //nolint:exhaustive // every other code is about the form
 		case jose.BadType:
 			reason = policy.TokenClass
 		case jose.BadAlgorithm, jose.BadSignature:
