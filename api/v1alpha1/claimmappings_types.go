@@ -41,20 +41,25 @@ type ClaimMappings struct {
 	// +kubebuilder:default={claim: sub}
 	Subject ClaimOrExpression `json:"subject,omitempty"`
 
-	// username is what people call the subject. Absent, there is none.
+	// username is what people call the subject. A token without the claim has none.
 	//
 	// +optional
+	// +kubebuilder:default={claim: preferred_username}
 	Username *ClaimOrExpression `json:"username,omitempty"`
 
-	// groups are the subject's groups: a string or a list of strings. Absent,
-	// there are none.
+	// groups are the subject's groups: a string or a list of strings. Of a
+	// token without the claim they are not known, and a rule that reads them
+	// refuses.
 	//
 	// +optional
+	// +kubebuilder:default={claim: groups}
 	Groups *ClaimOrExpression `json:"groups,omitempty"`
 
-	// scopes are the scopes that the token carries. Absent, it carries none.
+	// scopes are the scopes that the token carries. A token without the claim
+	// carries none.
 	//
 	// +optional
+	// +kubebuilder:default={claim: scope}
 	Scopes *ScopeMapping `json:"scopes,omitempty"`
 
 	// extra are further values that policies may ask about.

@@ -4,6 +4,7 @@
 package translate
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -47,11 +48,11 @@ func (w *world) mappings(i *issuer) {
 		subject.Claim = "sub"
 	}
 	m.Subject = w.value(i, "spec.claimMappings.subject", &subject)
-	m.Username = w.value(i, "spec.claimMappings.username", in.Username)
-	m.Groups = w.value(i, "spec.claimMappings.groups", in.Groups)
-	if in.Scopes != nil {
-		w.scopeMapping(i, in.Scopes)
-	}
+	// The schema's defaults, for objects that never went through it.
+	m.Username = w.value(i, "spec.claimMappings.username", cmp.Or(in.Username, &v1alpha1.ClaimOrExpression{Claim: "preferred_username"}))
+	m.Groups = w.value(i, "spec.claimMappings.groups", cmp.Or(in.Groups, &v1alpha1.ClaimOrExpression{Claim: "groups"}))
+	scopes := v1alpha1.ScopeMapping{ClaimOrExpression: v1alpha1.ClaimOrExpression{Claim: "scope"}}
+	w.scopeMapping(i, cmp.Or(in.Scopes, &scopes))
 	w.extraMapping(i, in.Extra)
 	if a := in.Authentication; a != nil {
 		m.ACR = w.value(i, "spec.claimMappings.authentication.acr", a.ACR)
