@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -220,6 +221,36 @@ func TestRunOwnsTheWorkers(t *testing.T) {
 			t.Errorf("a worker started after the end: %+v", st)
 		}
 	})
+}
+
+// A fetch that hangs until the process ends leaves nothing due: the worker must
+// not take that for "due at once".
+func TestRunEndsWhileAnIssuersFirstFetchHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hang := &hangingNames{asked: make(chan struct{})}
+		m := issuer.New(issuer.Options{Logger: discard(), Resolver: hang})
+		m.SetSources([]issuer.Source{{Name: corp, Digest: digest, URL: "https://login.corp.example"}})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- m.Run(ctx) }()
+		<-hang.asked
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+type hangingNames struct {
+	once  sync.Once
+	asked chan struct{}
+}
+
+func (h *hangingNames) LookupNetIP(ctx context.Context, _, _ string) ([]netip.Addr, error) {
+	h.once.Do(func() { close(h.asked) })
+	<-ctx.Done()
+	return nil, ctx.Err()
 }
 
 func TestTheSetOfResultsIsClosed(t *testing.T) {

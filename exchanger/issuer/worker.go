@@ -280,6 +280,10 @@ func (s *source) publish() {
 // notices that the last good keys have ended.
 func (s *source) pause(ctx context.Context) bool {
 	for {
+		if ctx.Err() != nil {
+			// A first fetch that was cut off has left nothing due.
+			return false
+		}
 		s.mu.Lock()
 		due := s.next
 		s.mu.Unlock()

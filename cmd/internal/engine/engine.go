@@ -63,6 +63,7 @@ type Engine struct {
 	metrics  *telemetry.Metrics
 	issuers  *issuer.Manager
 	server   *server.Server
+	uses     *store.Memory
 	snapshot atomic.Pointer[policy.Snapshot]
 	mu       sync.Mutex
 	spec     *policy.Spec
@@ -76,8 +77,9 @@ func New(o Options) *Engine {
 	}
 	e := &Engine{options: o, metrics: telemetry.NewMetrics()}
 	e.issuers = issuer.New(issuer.Options{Now: o.Now, Observer: fetches{e.metrics}, OnChange: o.OnIssuerChange, Logger: o.Log})
+	e.uses = store.NewMemory(o.Now, store.MemoryLimits{})
 	use := &exchange.Exchanger{
-		Clients:  clientauth.New(e.issuers, store.NewMemory(o.Now, store.MemoryLimits{}), clientauth.Options{}),
+		Clients:  clientauth.New(e.issuers, e.uses, clientauth.Options{}),
 		Subjects: subject.New(e.issuers, o.Ring, subject.Options{}),
 		Keys:     o.Ring,
 		Audit:    o.Audit,
@@ -131,9 +133,14 @@ func (e *Engine) KeyStatus(name string) translate.KeyStatus {
 	return translate.KeyStatus{State: translate.KeyState(s.State), Message: strings.Join(append([]string{s.Message}, s.Warnings...), "; ")}
 }
 
-// Run serves until ctx ends.
+// Run serves until ctx ends. It begins when the store of one-time uses does,
+// within a second: assertions from before could have been used before.
 func (e *Engine) Run(ctx context.Context, l server.Listeners) error {
+	if err := e.uses.Wait(ctx); err != nil {
+		return ignoreEnd(err)
+	}
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return e.uses.Run(ctx) })
 	group.Go(func() error { return ignoreEnd(e.issuers.Run(ctx)) })
 	group.Go(func() error { return e.lookAfterKeys(ctx) })
 	group.Go(func() error {
