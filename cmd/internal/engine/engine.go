@@ -133,17 +133,17 @@ func (e *Engine) KeyStatus(name string) translate.KeyStatus {
 	return translate.KeyStatus{State: translate.KeyState(s.State), Message: strings.Join(append([]string{s.Message}, s.Warnings...), "; ")}
 }
 
-// Run serves until ctx ends. It begins when the store of one-time uses does,
-// within a second: assertions from before could have been used before.
+// Run serves until ctx ends. The server begins when the store of one-time uses
+// does, within a second: assertions from before could have been used before.
 func (e *Engine) Run(ctx context.Context, l server.Listeners) error {
-	if err := e.uses.Wait(ctx); err != nil {
-		return ignoreEnd(err)
-	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return e.uses.Run(ctx) })
 	group.Go(func() error { return ignoreEnd(e.issuers.Run(ctx)) })
 	group.Go(func() error { return e.lookAfterKeys(ctx) })
 	group.Go(func() error {
+		if err := e.uses.Wait(ctx); err != nil {
+			return err
+		}
 		if err := e.server.Run(ctx, l); err != nil {
 			return err
 		}
