@@ -110,7 +110,7 @@ func start(t *testing.T, f *fake, change func(*server.Config), services ...polic
 		t.Fatal(err)
 	}
 	r.addr = ln.Addr().String()
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx, server.Listeners{Main: ln}) }()
 	r.stop = sync.OnceValue(func() error { cancel(); return <-done })
