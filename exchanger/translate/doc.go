@@ -36,10 +36,12 @@
 // were in force. They see the targets of their own namespace and the issuers that
 // it may name; everything else is missing or unknown to them, in the same words
 // whether it exists or not. Since only policies of that namespace grant its
-// targets, no other tenant's policy changes what they give; two policies of one
-// namespace can contradict each other's examples, and removing one of them ends
-// that: the one case in which a removal brings a policy into force, and an
-// ambiguity of one team's own making.
+// targets, no other tenant's policy changes what they give.
+//
+// Examples are the one case in which a removal can bring a policy into force: when
+// what goes is another policy of the namespace that an example contradicted, or a
+// client or an issuer that a failing example names, which leaves it Unknown. Both
+// end an ambiguity: the policy's rules were never in doubt, only its examples.
 //
 // It refuses: I/O of any kind. No client, no clock, no environment: what it needs
 // to know is in [Input].

@@ -99,30 +99,30 @@ func (w *world) policyAudience(p *grant, in *v1alpha1.AudienceRule) {
 	case match != v1alpha1.AudienceAnyOf && len(parties) > 0:
 		p.invalid(field+".authorizedParties", "they belong to match: AnyOf")
 	case match == v1alpha1.AudienceAnyOf && p.service != nil:
-		p.spec.SubjectAudience.AnyOf = w.knownAudiences(p, field+".anyOf", anyOf)
+		p.spec.SubjectAudience.AnyOf = w.knownAudiences(p, anyOf)
 		p.spec.SubjectAudience.AuthorizedParties = parties
 	}
 }
 
 // knownAudiences keeps the audiences that the policy's issuers or clients have.
-// One that nobody has is Invalid, unless somebody that the policy names is not
-// there: then it may be his, and contributes nothing until he is.
-func (w *world) knownAudiences(p *grant, field string, list []string) []string {
+// One that nobody has contributes nothing and is unmatched: were it refused, the
+// policy would come into force when somebody's deletion gives it an excuse.
+func (w *world) knownAudiences(p *grant, list []string) []string {
 	known := w.audiencesInReach(p)
 	var out []string
 	for _, a := range list {
-		switch {
-		case known[a]:
+		if known[a] {
 			out = append(out, a)
-		case len(p.unmatched) > 0:
+		} else {
 			p.miss("audience", a)
-		default:
-			p.invalid(field, "%s is neither an audience nor a client ID of the TrustedIssuers that issuers names, nor, for our own tokens, a name of this namespace's or the listed clients", a)
 		}
 	}
 	return out
 }
 
+// audiencesInReach are the audiences and client IDs of the issuers that the policy
+// names, and, where it admits our own tokens, the names of its namespace's and of
+// the listed clients.
 func (w *world) audiencesInReach(p *grant) map[string]bool {
 	known := map[string]bool{}
 	for _, name := range p.spec.SubjectIssuers {

@@ -31,11 +31,23 @@ func (s *service) checkDelegation(field string, d *v1alpha1.NameDelegation) {
 				continue
 			}
 			checkPattern(s, at, string(p))
-			if owner := namespaceOf(strings.TrimSuffix(string(p), "*")); owner != "" && list.name != "scopes" {
+			if list.name == "identities" && !isIdentity(string(p)) {
+				s.invalid(at, "expected spiffe://, dns:, uri: or dn: at its beginning")
+			}
+			if owner := namespaceOf(strings.TrimSuffix(string(p), "*")); owner != "" && list.name != "scopes" && list.name != "identities" {
 				s.warn("%s: what begins with %s/ belongs to that namespace; this entry gives it to nobody", at, owner)
 			}
 		}
 	}
+}
+
+func isIdentity(p string) bool {
+	for _, begin := range [...]string{"spiffe://", "dns:", "uri:", "dn:"} {
+		if strings.HasPrefix(p, begin) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkPattern refuses a * anywhere but at the end, and one that would let a name
