@@ -77,6 +77,9 @@ func TestObjectsAreJudgedAsTheFaultsDemand(t *testing.T) {
 			"ExchangePolicy media/rule": "InvalidExpression", "ExchangePolicy media/subject-rule": "InvalidExpression",
 			"ExchangePolicy media/claim": "InvalidExpression", "ExchangePolicy media/type-mismatch": "InvalidExpression", "ExchangePolicy media/fine": "ok",
 		}},
+		"F213: an expression whose cost has no bound is refused before it runs": {"policy-expressions", map[string]string{
+			"ExchangePolicy media/cost": "InvalidExpression", "ExchangePolicy media/fine": "ok",
+		}},
 		"F220: lifetimes of nothing, a second or ten years are refused": {"policy-invalid", map[string]string{
 			"ExchangePolicy media/lifetime-0": "Invalid", "ExchangePolicy media/lifetime-1s": "Invalid",
 			"ExchangePolicy media/lifetime-10-years": "Invalid", "ExchangePolicy media/lifetime-negative": "Invalid",
@@ -149,6 +152,18 @@ func TestListsThatNonMatchesEmptiedPermitNobody(t *testing.T) {
 		p := policyNamed(t, r, "media", "any-of-emptied")
 		if p.SubjectAudience.Match != policy.AudienceAnyOf || len(p.SubjectAudience.AnyOf) > 0 {
 			t.Errorf("its audience rule is %+v", p.SubjectAudience)
+		}
+	})
+}
+
+func TestMatchesIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	t.Run("F215: an unanchored pattern is accepted, and its status says what it does", func(t *testing.T) {
+		t.Parallel()
+		for _, s := range translate.Translate(readInput(t, "testdata/policy-expressions.in.yaml")).Statuses {
+			if s.Name == "matches" && (len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "fullMatch")) {
+				t.Errorf("warnings: %q", s.Warnings)
+			}
 		}
 	})
 }

@@ -77,7 +77,7 @@ type Budget struct {
 	// Objects is the most objects; default 10,000, ten times what the largest
 	// tenants of other policy engines have.
 	Objects int
-	// Bytes is the most bytes of their specs as JSON; default 8 MiB. A snapshot is
+	// Bytes is the most bytes of their labels and specs as JSON; default 8 MiB. A snapshot is
 	// at most 64 chunks of 900 KiB compressed, about 300 MiB of JSON at 5:1, which
 	// leaves room for 36 namespaces that use all of theirs.
 	Bytes int

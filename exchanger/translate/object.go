@@ -18,7 +18,7 @@ import (
 type object struct {
 	kind, namespace, name string
 	generation            int64
-	// bytes is the length of its spec as JSON, for the budget.
+	// bytes is the length of its labels and spec as JSON, for the budget.
 	bytes int
 	// absent says why the object counts as absent: it is suspended, or is being
 	// deleted.
@@ -45,7 +45,7 @@ func newObject(kind string, meta *metav1.ObjectMeta, suspended bool, spec any) *
 	case suspended:
 		o.absent = "suspend is true: it counts as absent"
 	}
-	text, err := json.Marshal(spec)
+	text, err := json.Marshal([]any{meta.Labels, spec})
 	if err != nil {
 		o.invalid("spec", "it cannot be written as JSON")
 	}
@@ -85,13 +85,16 @@ func (o *object) unresolved(reason, field, format string, args ...any) {
 }
 
 func (o *object) warn(format string, args ...any) {
-	o.warnings = append(o.warnings, fmt.Sprintf(format, args...))
+	o.warnings = append(o.warnings, clip(fmt.Sprintf(format, args...)))
 }
 
 // miss notes a client or an issuer that contributes nothing. A missing one and
 // one that may not be named here are told in the same words.
 func (o *object) miss(kind, name string) {
-	o.unmatched = append(o.unmatched, kind+" "+name)
+	if len(name) > maxNameBytes/2 {
+		name = name[:maxNameBytes/2] // what is longer is nobody's name
+	}
+	o.unmatched = append(o.unmatched, kind+" "+strings.ToValidUTF8(name, "?"))
 }
 
 // checkName refuses names that the API server would not have stored.

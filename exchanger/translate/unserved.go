@@ -4,6 +4,9 @@
 package translate
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/exchequer-dev/exchequer/api/v1alpha1"
 )
 
@@ -23,7 +26,11 @@ func (w *world) gatherUnserved() {
 		w.unserved(newObject(kindRevocation, &api.ObjectMeta, api.Spec.Suspend, api.Spec),
 			"NOTHING is revoked by it; use revokeIssuedBefore of the TrustedIssuer, the ExchangeClient or the TokenService")
 	}
-	for _, u := range all.Undecodable {
+	undecodable := slices.Clone(all.Undecodable)
+	slices.SortFunc(undecodable, func(a, b Undecodable) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Message, b.Message))
+	})
+	for _, u := range undecodable {
 		o := w.add(&object{kind: u.Kind, namespace: u.Namespace, name: u.Name, generation: u.Generation})
 		reason := u.Reason
 		if reason == "" {
