@@ -371,7 +371,7 @@ func BenchmarkParseFormHostile(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				ParseForm([]byte(body)) //nolint:errcheck // refused, as it should be
+				ParseForm([]byte(body))
 			}
 		})
 	}

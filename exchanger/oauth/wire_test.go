@@ -54,15 +54,18 @@ func TestErrorCodes(t *testing.T) {
 		"R21: what is wrong with the request or its tokens, and what policy refuses": {400, "invalid_request", []policy.Reason{
 			policy.FormInvalid, policy.ParameterUnsupported, policy.TokenMalformed, policy.TokenSignature, policy.TokenExpired,
 			policy.TokenRevoked, policy.IssuerUnknown, policy.IssuerRule, policy.SubjectMapping, policy.SubjectRule, policy.SubjectBinding,
-			policy.ActorForbidden, policy.MayAct, policy.PolicyRule, policy.LifetimeTooShort, policy.TokenTypeNotGranted, policy.HandoverUsed}},
+			policy.ActorForbidden, policy.MayAct, policy.PolicyRule, policy.LifetimeTooShort, policy.TokenTypeNotGranted, policy.HandoverUsed,
+		}},
 		"R22: targets":                         {400, "invalid_target", []policy.Reason{policy.TargetUnknown, policy.TargetNotGranted, policy.TargetsMixed}},
 		"R23: scopes":                          {400, "invalid_scope", []policy.Reason{policy.ScopeUnknown, policy.ScopeNotGranted, policy.ScopeNotHeld, policy.ScopeRule}},
 		"R23: clients":                         {401, "invalid_client", []policy.Reason{policy.ClientUnknown, policy.ClientSuspended, policy.ClientCredentials, policy.ReplayDetected}},
 		"R23, F78: a client without the grant": {400, "unauthorized_client", []policy.Reason{policy.ClientGrant}},
 		"R23, F26: another grant":              {400, "unsupported_grant_type", []policy.Reason{policy.GrantUnsupported}},
 		"a refresh token":                      {400, "invalid_grant", []policy.Reason{policy.RefreshReuse, policy.RefreshExpired}},
-		"unable": {503, "temporarily_unavailable", []policy.Reason{policy.KeysUnavailable, policy.StoreUnavailable, policy.SnapshotStale,
-			policy.SignerUnavailable, policy.AuditUnavailable, policy.UpstreamUnavailable}},
+		"unable": {503, "temporarily_unavailable", []policy.Reason{
+			policy.KeysUnavailable, policy.StoreUnavailable, policy.SnapshotStale,
+			policy.SignerUnavailable, policy.AuditUnavailable, policy.UpstreamUnavailable,
+		}},
 		"a rate limit": {429, "temporarily_unavailable", []policy.Reason{policy.RateLimited}},
 		"a bug":        {500, "server_error", []policy.Reason{policy.Internal}},
 	} {

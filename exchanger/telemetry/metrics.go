@@ -78,17 +78,27 @@ func NewMetrics() *Metrics {
 		revision: gauge("exchequer_snapshot_revision", "Revision of the policy snapshot that decides."),
 		age:      gauge("exchequer_snapshot_age_seconds", "Time since the snapshot was last confirmed with its source."),
 		compile:  gauge("exchequer_snapshot_compile_seconds", "How long the last snapshot took to compile."),
-		shed: prometheus.NewCounter(prometheus.CounterOpts{Name: "exchequer_requests_shed_total",
-			Help: "Token requests that were refused unseen because too many were in flight."}),
-		panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "exchequer_panics_total",
-			Help: "Panics that were turned into a 500; each one is a bug."}),
-		certificateErrors: prometheus.NewCounter(prometheus.CounterOpts{Name: "exchequer_serving_certificate_errors_total",
-			Help: "Serving certificates that could not be loaded; the one before stays in use."}),
-		keysAge: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "exchequer_issuer_keys_age_seconds",
-			Help: "Time since an issuer's keys were last fetched."}, []string{"trusted_issuer"}),
+		shed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "exchequer_requests_shed_total",
+			Help: "Token requests that were refused unseen because too many were in flight.",
+		}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "exchequer_panics_total",
+			Help: "Panics that were turned into a 500; each one is a bug.",
+		}),
+		certificateErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "exchequer_serving_certificate_errors_total",
+			Help: "Serving certificates that could not be loaded; the one before stays in use.",
+		}),
+		keysAge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "exchequer_issuer_keys_age_seconds",
+			Help: "Time since an issuer's keys were last fetched.",
+		}, []string{"trusted_issuer"}),
 		fetches: counterVec("exchequer_issuer_fetch_total", "Fetches of issuers' keys.", "trusted_issuer", "result"),
-		signingKeys: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "exchequer_signing_key_info",
-			Help: "1 for every signing key, with its state."}, []string{"token_service", "kid", "algorithm", "state"}),
+		signingKeys: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "exchequer_signing_key_info",
+			Help: "1 for every signing key, with its state.",
+		}, []string{"token_service", "kid", "algorithm", "state"}),
 		byCall:   map[callKey]counters{},
 		byPolicy: map[policyKey]prometheus.Counter{},
 	}

@@ -49,7 +49,7 @@ func memory(t *testing.T) (*Tracing, *tracetest.InMemoryExporter) {
 	t.Helper()
 	exporter := tracetest.NewInMemoryExporter()
 	tr := newTracing(sdk.WithSyncer(exporter))
-	t.Cleanup(func() { _ = tr.Shutdown(context.Background()) })
+	t.Cleanup(func() { _ = tr.Shutdown(context.WithoutCancel(t.Context())) })
 	return tr, exporter
 }
 
@@ -108,9 +108,9 @@ func TestCallersDoNotDecideWhatIsSampled(t *testing.T) {
 	s.now = func() time.Time { return now }
 	provider := sdk.NewTracerProvider(sdk.WithSyncer(exporter), sdk.WithSampler(s))
 	tr := &Tracing{provider: provider, tracer: provider.Tracer("test")}
-	t.Cleanup(func() { _ = tr.Shutdown(context.Background()) })
+	t.Cleanup(func() { _ = tr.Shutdown(context.WithoutCancel(t.Context())) })
 	request := func(traceparent string) {
-		ctx, span := tr.Serve(context.Background(), "token", carrier(traceparent))
+		ctx, span := tr.Serve(t.Context(), "token", carrier(traceparent))
 		_, end := tr.Step(ctx, "form")
 		end(nil)
 		span.End(nil)
