@@ -82,7 +82,7 @@ Exit codes: 0 no problem; 1 at least one problem; 2 wrong usage.`,
 	}
 	c.Flags().VarP(format, "output", "o", "format of the report")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "show every object's conditions also when there are problems, and what was passed over")
-	c.Flags().StringVar(&namespace, "namespace", defaultNamespace, "the operator's namespace")
+	c.Flags().StringVar(&namespace, "namespace", defaultNamespace, "the operator's `NAMESPACE`")
 	return c
 }
 

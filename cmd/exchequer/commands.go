@@ -16,6 +16,8 @@ func commands(now func() time.Time) []*cobra.Command {
 		newCheckCommand(now),
 		newExplainCommand(now),
 		newTestCommand(now),
+		newTokenCommand(now),
+		newExchangeCommand(now),
 		newVersionCommand(),
 	}
 }

@@ -188,6 +188,9 @@ func (x *explainer) decideClaims(snapshot *policy.Snapshot) (*policy.Decision, e
 		// It was never decided: what was given makes no request.
 		return nil, usage("%s", flagWords.Replace(r.Message))
 	}
+	if r.Subject != nil {
+		x.report.Subject = subjectOf(r.Subject)
+	}
 	if r.Decision.Outcome != policy.Allowed && r.Decision.Check == "" {
 		r.Decision.Check = checkSubjectToken
 	}

@@ -75,7 +75,7 @@ Exit codes: 0 all examples passed; 1 at least one did not, or there are none;
 		},
 	}
 	c.Flags().VarP(format, "output", "o", "format of the report")
-	c.Flags().StringVar(&junit, "junit", "", "also write the report to this file, as JUnit XML")
-	c.Flags().StringVar(&namespace, "namespace", defaultNamespace, "the operator's namespace")
+	c.Flags().StringVar(&junit, "junit", "", "`FILE` to write the report to as well, as JUnit XML")
+	c.Flags().StringVar(&namespace, "namespace", defaultNamespace, "the operator's `NAMESPACE`")
 	return c
 }
