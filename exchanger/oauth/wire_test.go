@@ -109,7 +109,7 @@ func TestResponseOnTheWire(t *testing.T) {
 		response Response
 		want     string
 	}{
-		"R15, R16, R17, R18, R19: all members": {
+		"R15, R16, R17, R18, R19, R20: all members, and no refresh token": {
 			Response{"a.b.c", URNAccessToken, TokenTypeBearer, 300, "images contacts"},
 			`{"access_token":"a.b.c","issued_token_type":"urn:ietf:params:oauth:token-type:access_token","token_type":"Bearer","expires_in":300,"scope":"images contacts"}`,
 		},

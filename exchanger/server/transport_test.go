@@ -298,7 +298,7 @@ func TestStrangersGetOneAnswer(t *testing.T) {
 		got = strings.ReplaceAll(got, res.Header.Get("Date"), "DATE")
 		answers[got] = string(reason)
 	}
-	t.Run("F56, F360: unknown, suspended and wrong are the same bytes", func(t *testing.T) {
+	t.Run("F56, F360, R24: unknown, suspended and wrong are the same bytes", func(t *testing.T) {
 		t.Parallel()
 		if len(answers) != 1 {
 			t.Errorf("got %d answers: %q", len(answers), answers)
