@@ -235,7 +235,7 @@ func (x *exchange) mint(ctx context.Context) *policy.Refusal {
 		return &policy.Refusal{Outcome: policy.Unable, Reason: policy.RequestAborted, Check: "mint", Detail: "the caller went away"}
 	}
 	current, _ := x.Keys.Current(x.call.Service.Name())
-	t, ref := x.minter.Mint(&x.decision, current)
+	t, ref := x.minter.Mint(&x.decision, current, x.Now)
 	if ref != nil {
 		x.record.Targets, x.record.ScopeGranted = nil, nil
 		return ref

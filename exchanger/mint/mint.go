@@ -4,10 +4,14 @@
 package mint
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/exchequer-dev/exchequer/exchanger/jose"
 	"github.com/exchequer-dev/exchequer/exchanger/keys"
@@ -31,21 +35,33 @@ type Token struct {
 
 // Minter mints tokens. The zero value is ready; it is safe for concurrent use.
 type Minter struct {
-	minted atomic.Uint64
-	// proved is the key whose signature was verified last.
-	proved atomic.Pointer[jose.PrivateKey]
+	minted   atomic.Uint64
+	verified atomic.Uint64
+	mu       sync.Mutex // for replacing proved
+	proved   atomic.Pointer[map[string]proof]
+}
+
+// proof is what the last verified token of a token service was made and verified
+// with. A token that is made with anything else is verified anew.
+type proof struct {
+	signing *jose.PrivateKey
+	public  *jose.PublicKey
+	seal    *jose.SealKey
 }
 
 // Mint makes the token that the decision allows, with the token service's active
-// key. A refusal means that nothing left: no key, too large, or a self-check that
-// found a difference.
-func (m *Minter) Mint(d *policy.Decision, k *keys.Current) (Token, *policy.Refusal) {
+// key. now is looked at before and after the signature, which can take its time:
+// a token that expired meanwhile is not one. A refusal means that nothing left.
+func (m *Minter) Mint(d *policy.Decision, k *keys.Current, now func() time.Time) (Token, *policy.Refusal) {
 	grant, ok := d.Grant()
 	if !ok {
 		return Token{}, refuse(policy.Denied, policy.Internal, "the decision does not allow")
 	}
 	if k == nil || k.Signing == nil || k.AccessToken == nil || k.Seal == nil {
 		return Token{}, refuse(policy.Unable, policy.SignerUnavailable, "token service "+grant.TokenService+" has no active signing key")
+	}
+	if !now().Before(grant.ExpiresAt) {
+		return Token{}, expired("before")
 	}
 	// A key of another algorithm signs while its successor is being published:
 	// the service's algorithm says what new keys are, the ring says which signs.
@@ -58,13 +74,17 @@ func (m *Minter) Mint(d *policy.Decision, k *keys.Current) (Token, *policy.Refus
 	if t.Transaction == "" {
 		t.Transaction = random()
 	}
-	sealed, err := seal(grant, k)
+	facts, err := json.Marshal(&grant.Sealed)
+	if err != nil {
+		return Token{}, refuse(policy.Denied, policy.ClaimInvalid, "the sealed facts cannot be written as JSON")
+	}
+	sealed, err := k.Seal.Seal(facts)
 	if err != nil {
 		return Token{}, refuse(policy.Denied, policy.TokenTooLarge, "the sealed facts are too large")
 	}
 	payload, err := appendPayload(make([]byte, 0, 1024+len(sealed)), grant, &t, sealed)
 	if err != nil {
-		return Token{}, refuse(policy.Denied, policy.ClaimInvalid, "a claim cannot be written as JSON")
+		return Token{}, refuse(policy.Denied, policy.ClaimInvalid, err.Error())
 	}
 	if t.Value, err = k.AccessToken.Sign(payload); err != nil {
 		return Token{}, refuse(policy.Unable, policy.SignerUnavailable, "the key did not sign")
@@ -72,53 +92,76 @@ func (m *Minter) Mint(d *policy.Decision, k *keys.Current) (Token, *policy.Refus
 	if len(t.Value) > grant.TokenBytes {
 		return Token{}, refuse(policy.Denied, policy.TokenTooLarge, "the token is larger than limits.tokenBytes of TokenService "+grant.TokenService)
 	}
-	if what := m.selfCheck(&t, grant, k); what != "" {
+	if what := m.selfCheck(&t, grant, k, sealed, facts); what != "" {
 		return Token{}, refuse(policy.Unable, policy.Internal, "self-check: "+what)
+	}
+	if !now().Before(grant.ExpiresAt) {
+		return Token{}, expired("while")
 	}
 	return t, nil
 }
 
+func expired(when string) *policy.Refusal {
+	return refuse(policy.Denied, policy.LifetimeTooShort, "the token's exp passed "+when+" it was signed")
+}
+
 // selfCheck reads the token as a stranger would and compares it with the grant.
-// It returns what differs. The signature is verified for every new key and on a
-// sample.
-func (m *Minter) selfCheck(t *Token, grant *policy.Grant, k *keys.Current) string {
-	limits := jose.Limits{TokenBytes: grant.TokenBytes}
-	parsed, err := jose.Parse(t.Value, limits)
+// It returns what differs. The signature is verified, and the seal opened, for
+// every new key and on a sample.
+func (m *Minter) selfCheck(t *Token, grant *policy.Grant, k *keys.Current, sealed string, facts []byte) string {
+	parsed, err := jose.Parse(t.Value, jose.Limits{TokenBytes: grant.TokenBytes})
 	if err != nil {
 		return "the token is not one that we would accept"
 	}
-	sampled := m.minted.Add(1)%sampleEvery == 0
-	if sampled || m.proved.Load() != k.Signing {
-		public, ok := k.Public.Key(t.KeyID)
-		if !ok {
-			return "the signing key is not published"
-		}
-		if _, err := parsed.Verify(public, []string{k.Signing.Algorithm()}); err != nil {
-			return "the signature does not verify"
-		}
-		if _, err := k.Seals.Open(claim(parsed, "xqr")); err != nil {
-			return "the sealed facts cannot be opened"
-		}
-		m.proved.Store(k.Signing)
+	public, ok := k.Public.Key(t.KeyID)
+	if !ok {
+		return "the signing key is not published"
 	}
-	if parsed.KeyID() != t.KeyID || parsed.Type() != "at+jwt" {
+	if parsed.KeyID() != t.KeyID || parsed.Type() != "at+jwt" || parsed.Alg() != public.Algorithm() || len(parsed.Header()) != 3 {
 		return "the header differs"
 	}
-	return compare(parsed.UnverifiedClaims(), grant, t)
-}
-
-func claim(c *jose.Compact, name string) string {
-	s, _ := c.UnverifiedClaims()[name].(string)
-	return s
-}
-
-// seal encrypts the facts of the first verification for the next hop.
-func seal(g *policy.Grant, k *keys.Current) (string, error) {
-	plain, err := json.Marshal(&g.Sealed)
-	if err != nil {
-		return "", err
+	if what := compare(parsed.UnverifiedClaims(), grant, t, sealed); what != "" {
+		return what
 	}
-	return k.Seal.Seal(plain)
+	with := proof{k.AccessToken.Key(), public, k.Seal}
+	sampled := m.minted.Add(1)%sampleEvery == 0
+	if !sampled && m.proof(grant.TokenService) == with {
+		return ""
+	}
+	m.verified.Add(1)
+	if _, err := parsed.Verify(public, []string{public.Algorithm()}); err != nil {
+		return "the signature does not verify"
+	}
+	if opened, err := k.Seals.Open(sealed); err != nil || !bytes.Equal(opened, facts) {
+		return "the sealed facts cannot be opened"
+	}
+	m.prove(grant.TokenService, with)
+	return ""
+}
+
+func (m *Minter) proof(service string) proof {
+	if all := m.proved.Load(); all != nil {
+		return (*all)[service]
+	}
+	return proof{}
+}
+
+// maxProved bounds the token services whose proofs are kept. There are a handful;
+// one that is not kept is proved at every token, no more.
+const maxProved = 1024
+
+func (m *Minter) prove(service string, p proof) {
+	if m.proof(service) == p {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := map[string]proof{}
+	if all := m.proved.Load(); all != nil && len(*all) < maxProved {
+		next = maps.Clone(*all)
+	}
+	next[service] = p
+	m.proved.Store(&next)
 }
 
 // random returns 128 random bits as 32 hexadecimal digits. crypto/rand does not

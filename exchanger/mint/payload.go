@@ -5,11 +5,14 @@ package mint
 
 import (
 	"encoding/json"
-	"reflect"
+	"errors"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/exchequer-dev/exchequer/exchanger/jose"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
 )
 
@@ -30,19 +33,18 @@ func appendPayload(b []byte, g *policy.Grant, t *Token, sealed string) ([]byte, 
 	if len(g.Scopes) > 0 {
 		w.text("scope", strings.Join(g.Scopes, " "))
 	}
-	if s := g.Subject; s != nil {
-		if s.ACR != "" {
-			w.text("acr", s.ACR)
-		}
-		if len(s.AMR) > 0 {
-			w.value("amr", s.AMR)
-		}
-		if s.AuthTime != 0 {
-			w.number("auth_time", s.AuthTime)
-		}
-		if s.MayAct != nil {
-			w.value("may_act", s.MayAct)
-		}
+	s := g.Subject
+	if s.ACR != "" {
+		w.text("acr", s.ACR)
+	}
+	if len(s.AMR) > 0 {
+		w.json("amr", s.AMR)
+	}
+	if s.AuthTime != 0 {
+		w.number("auth_time", s.AuthTime)
+	}
+	if s.MayAct != nil {
+		w.value("may_act", s.MayAct)
 	}
 	for i := range g.Claims {
 		w.value(g.Claims[i].Name, g.Claims[i].Value)
@@ -80,29 +82,40 @@ func (w *writer) number(name string, v int64) {
 func (w *writer) string(s string) {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			w.json(s)
+			w.encode(s)
 			return
 		}
 	}
 	w.b = append(append(append(w.b, '"'), s...), '"')
 }
 
-func (w *writer) json(v any) {
+func (w *writer) encode(v any) {
 	encoded, err := json.Marshal(v)
 	if err != nil {
-		w.err = err
+		w.err = errNoJSON
 		return
 	}
 	w.b = append(w.b, encoded...)
 }
 
-func (w *writer) value(name string, v any) {
+func (w *writer) json(name string, v any) {
 	w.name(name)
-	if s, ok := v.(string); ok {
-		w.string(s)
-		return
+	w.encode(v)
+}
+
+// value writes a claim of somebody's making.
+func (w *writer) value(name string, v any) {
+	switch {
+	case !utf8.ValidString(name) || !readable(v, jose.DefaultJSONDepth-1):
+		// The token's own object is the first level.
+		w.err = errNoJSON
+	default:
+		if s, ok := v.(string); ok {
+			w.text(name, s)
+			return
+		}
+		w.json(name, v)
 	}
-	w.json(v)
 }
 
 // audience writes one name as a string, several as an array.
@@ -111,23 +124,50 @@ func (w *writer) audience(names []string) {
 		w.text("aud", names[0])
 		return
 	}
-	w.value("aud", names)
+	w.json("aud", names)
+}
+
+// errNoJSON names no claim: which one it is stands in a policy's own words.
+var errNoJSON = errors.New("a claim has text that is not UTF-8, a number that JSON has not, or nests too deep for a token")
+
+// readable says whether every reader gets v back as it is, through at most so
+// many levels. encoding/json would replace text that is not UTF-8.
+func readable(v any, levels int) bool {
+	switch x := v.(type) {
+	case string:
+		return utf8.ValidString(x)
+	case float64:
+		return !math.IsNaN(x) && !math.IsInf(x, 0)
+	case []any:
+		return levels > 0 && !slices.ContainsFunc(x, func(e any) bool { return !readable(e, levels-1) })
+	case map[string]any:
+		for name, e := range x {
+			if !utf8.ValidString(name) || !readable(e, levels-1) {
+				return false
+			}
+		}
+		return levels > 0
+	case nil, bool, int64:
+		return true
+	}
+	return false
 }
 
 // compare holds the claims of a minted token against the grant and returns the
-// name of the first that differs. It shares no code with the writer.
-func compare(claims map[string]any, g *policy.Grant, t *Token) string {
+// first difference. It shares no code with the writer.
+func compare(claims map[string]any, g *policy.Grant, t *Token, sealed string) string {
 	seen := 0
 	for _, c := range [...]struct{ name, want string }{
 		{"iss", g.Issuer}, {"sub", g.Subject.Subject}, {"client_id", g.ClientID}, {"azp", g.ClientID},
 		{"jti", t.TokenID}, {"txn", t.Transaction}, {"scope", strings.Join(g.Scopes, " ")}, {"acr", g.Subject.ACR},
+		{"xqr", sealed},
 	} {
 		got, present := claims[c.name]
-		if c.want == "" && !present {
+		if !present && c.want == "" {
 			continue
 		}
 		if got != c.want || c.want == "" {
-			return c.name
+			return differs(c.name)
 		}
 		seen++
 	}
@@ -136,65 +176,79 @@ func compare(claims map[string]any, g *policy.Grant, t *Token) string {
 		want int64
 	}{{"exp", g.ExpiresAt.Unix()}, {"iat", g.IssuedAt.Unix()}, {"nbf", g.IssuedAt.Unix()}, {"auth_time", g.Subject.AuthTime}} {
 		got, present := claims[c.name]
-		if c.want == 0 && !present {
+		if !present && c.want == 0 {
 			continue
 		}
-		if got != c.want {
-			return c.name
+		if got != c.want || c.want == 0 {
+			return differs(c.name)
 		}
 		seen++
 	}
 	if !sameAudience(claims["aud"], g.Audiences) {
-		return "aud"
+		return differs("aud")
 	}
-	seen += 2 // aud and xqr
-	for _, c := range [...]struct {
-		name string
-		want any
-		has  bool
-	}{{"amr", g.Subject.AMR, len(g.Subject.AMR) > 0}, {"may_act", g.Subject.MayAct, g.Subject.MayAct != nil}} {
-		if !c.has {
-			continue
+	seen++
+	if len(g.Subject.AMR) > 0 {
+		if !sameList(claims["amr"], g.Subject.AMR) {
+			return differs("amr")
 		}
-		if !sameJSON(claims[c.name], c.want) {
-			return c.name
+		seen++
+	}
+	if g.Subject.MayAct != nil {
+		if !same(claims["may_act"], g.Subject.MayAct) {
+			return differs("may_act")
 		}
 		seen++
 	}
 	for i := range g.Claims {
-		if !sameJSON(claims[g.Claims[i].Name], g.Claims[i].Value) {
-			return g.Claims[i].Name
+		if got, present := claims[g.Claims[i].Name]; !present || !same(got, g.Claims[i].Value) {
+			return "a claim of a policy or a scope differs"
 		}
 		seen++
 	}
-	if _, sealed := claims["xqr"].(string); !sealed || seen != len(claims) {
-		return "the set of claims"
+	if seen != len(claims) {
+		return "there is a claim that was not granted"
 	}
 	return ""
 }
+
+func differs(name string) string { return "claim " + name + " differs" }
 
 func sameAudience(got any, want []string) bool {
 	if len(want) == 1 {
 		return got == want[0]
 	}
-	list, ok := got.([]any)
-	return ok && len(list) == len(want) && !slices.ContainsFunc(want, func(w string) bool { return !slices.Contains(list, any(w)) })
+	return sameList(got, want)
 }
 
-// sameJSON compares values across the ways in which Go holds JSON.
-func sameJSON(got, want any) bool {
+func sameList(got any, want []string) bool {
+	list, ok := got.([]any)
+	return ok && slices.EqualFunc(list, want, func(g any, w string) bool { return g == w })
+}
+
+// same compares a value that was read with one that was to be written. JSON does
+// not tell 3.0 from 3.
+func same(got, want any) bool {
 	switch w := want.(type) {
-	case string, bool, int64, nil:
-		return got == w
+	case nil, string, bool, int64:
+		return got == want
+	case float64:
+		n, isInteger := got.(int64)
+		return got == w || (isInteger && float64(n) == w)
+	case []any:
+		list, ok := got.([]any)
+		return ok && slices.EqualFunc(list, w, same)
+	case map[string]any:
+		m, ok := got.(map[string]any)
+		if !ok || len(m) != len(w) {
+			return false
+		}
+		for name, v := range w {
+			if g, present := m[name]; !present || !same(g, v) {
+				return false
+			}
+		}
+		return true
 	}
-	a, err := json.Marshal(got)
-	if err != nil {
-		return false
-	}
-	b, err := json.Marshal(want)
-	if err != nil {
-		return false
-	}
-	var x, y any
-	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
+	return false
 }
