@@ -59,7 +59,7 @@ func TestCheckTakesItsArgumentsAsOneSet(t *testing.T) {
 func TestCheckPassesOverWhatIsNotOurs(t *testing.T) {
 	t.Parallel()
 	r := exchequer(t, "", "check", "-v", "testdata/good").must(t, exitOK)
-	says(t, r.out, "testdata/good/shop.yaml:21: note: Deployment/shop/frontend: passed over: apps/v1 is not of exchequer.dev")
+	says(t, r.out, "testdata/good/shop.yaml:25: note: Deployment/shop/frontend: passed over: apps/v1 is not of exchequer.dev")
 }
 
 func TestCheckTheSamplesSaysWhatThisBuildDoesNotServe(t *testing.T) {

@@ -99,13 +99,16 @@ func serve(ctx context.Context, f *serveFlags, out, errs io.Writer) error {
 	}
 	say := newNarrator(errs)
 	log := slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if err := f.tls.Check(); err != nil {
+		return usage("%w", err)
+	}
 	ring, err := openRing(f.keys, say)
 	if err != nil {
-		return err
+		return usage("%w", err)
 	}
 	records, closeAudit, err := openAudit(f.auditFile, out)
 	if err != nil {
-		return err
+		return usage("%w", err)
 	}
 	defer closeAudit()
 	tracing, err := telemetry.NewTracing(ctx, os.Getenv)
@@ -132,7 +135,7 @@ func serve(ctx context.Context, f *serveFlags, out, errs io.Writer) error {
 	dir := feed.NewDirectory(f.manifests, builder)
 	build, err := dir.Load()
 	if err != nil {
-		return err
+		return usage("%w", err)
 	}
 	if build.Broken {
 		say.problems(build.Problems)
@@ -143,7 +146,7 @@ func serve(ctx context.Context, f *serveFlags, out, errs io.Writer) error {
 	}
 	listeners, err := listen(f)
 	if err != nil {
-		return err
+		return usage("%w", err)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return eng.Run(ctx, listeners) })

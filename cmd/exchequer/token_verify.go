@@ -159,7 +159,11 @@ func (f *verifyFlags) checkTimes(v *verification, now time.Time) {
 	}
 	if _, present := v.Claims["nbf"]; present {
 		nbf, ok := jose.NumericDate(v.Claims["nbf"])
-		v.check("not before", ok && !now.Add(f.skew).Before(nbf), "nbf is "+nbf.UTC().Format(time.RFC3339)+", "+relative(nbf.Sub(now)))
+		detail := "nbf is no time"
+		if ok {
+			detail = "nbf is " + nbf.UTC().Format(time.RFC3339) + ", " + relative(nbf.Sub(now))
+		}
+		v.check("not before", ok && !now.Add(f.skew).Before(nbf), detail)
 	}
 }
 
