@@ -167,8 +167,13 @@ func newExample(e *v1alpha1.Example) (*example, error) {
 		return nil, fmt.Errorf("given.time: %w", err)
 	}
 	x.now = now.UTC()
-	if g.Client == "" || g.Issuer == "" {
+	switch {
+	case g.Client == "" || g.Issuer == "":
 		return nil, errors.New("given needs client and issuer")
+	case len(g.Client) > 253 || !isVisible(g.Client, `*`):
+		return nil, errors.New("given.client: expected a client ID")
+	case !isSubdomain(g.Issuer) || len(g.Issuer) > v1alpha1.MaxNameLength:
+		return nil, errors.New("given.issuer: expected the name of a TrustedIssuer, or self")
 	}
 	if (g.Issuer == policy.SelfIssuer) != (g.Origin != "") {
 		return nil, errors.New("given.origin belongs to issuer: self, which needs it")

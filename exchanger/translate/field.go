@@ -164,6 +164,17 @@ func (o *object) names(field string, list []string, most int) []string {
 	return sortedSet(out)
 }
 
+// named refuses what cannot be the name of an object, or of its namespace where
+// that is given: a list of names is no place for patterns.
+func (o *object) named(field, namespace, name string) {
+	if !isSubdomain(name) || len(name) > v1alpha1.MaxNameLength {
+		o.invalid(field+".name", "expected the name of an object")
+	}
+	if namespace != "" && (!isLabel(namespace) || len(namespace) > 63) {
+		o.invalid(field+".namespace", "expected the name of a namespace")
+	}
+}
+
 const maxNameBytes = 512
 
 func (o *object) exactName(field, s string) bool {

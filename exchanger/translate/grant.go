@@ -68,6 +68,9 @@ func (w *world) policyClient(p *grant, field string, in *v1alpha1.PolicyClient) 
 	if !p.exactlyOne(field, set, "name, selector and all: true") {
 		return
 	}
+	if in.Name != "" {
+		p.named(field, in.Namespace, in.Name)
+	}
 	switch {
 	case in.Namespace != "" && in.Name == "":
 		p.invalid(field+".namespace", "it belongs to name; use namespaceSelector beside selector")

@@ -40,6 +40,7 @@ func (w *world) policyIssuer(p *grant, field string, in *v1alpha1.PolicyIssuer) 
 		return
 	}
 	if in.Name != "" {
+		p.named(field, "", in.Name)
 		if len(in.Origins) > 0 {
 			p.invalid(field+".origins", "they belong to self: true")
 		}
@@ -52,7 +53,10 @@ func (w *world) policyIssuer(p *grant, field string, in *v1alpha1.PolicyIssuer) 
 		p.invalid(field+".origins", "expected at least one TrustedIssuer: the one of the first subject token of the chain")
 	}
 	p.atMost(field+".origins", len(in.Origins), 32)
-	for _, o := range in.Origins {
+	for n, o := range in.Origins {
+		if !isSubdomain(o) || len(o) > v1alpha1.MaxNameLength {
+			p.invalid(fmt.Sprintf("%s.origins[%d]", field, n), "expected the name of a TrustedIssuer")
+		}
 		if i := w.namedIssuer(p, o); i != nil {
 			p.spec.SelfOrigins = append(p.spec.SelfOrigins, i.name)
 		}
@@ -91,6 +95,10 @@ func (w *world) policyAudience(p *grant, in *v1alpha1.AudienceRule) {
 	}
 	anyOf := p.names(field+".anyOf", in.AnyOf, 32)
 	parties := p.names(field+".authorizedParties", in.AuthorizedParties, 32)
+	if in.AuthorizedParties != nil && len(in.AuthorizedParties) == 0 {
+		// Absent, any party will do; nobody may say so by an empty list.
+		p.invalid(field+".authorizedParties", "expected at least one, or no such field, which means any")
+	}
 	switch {
 	case match == v1alpha1.AudienceAnyOf && len(in.AnyOf) == 0:
 		p.invalid(field+".anyOf", "expected at least one audience")
@@ -157,6 +165,7 @@ func (w *world) policyTarget(p *grant) {
 	p.atMost("spec.target.clients", len(t.Clients), 64)
 	for n, c := range t.Clients {
 		at := fmt.Sprintf("spec.target.clients[%d]", n)
+		p.named(at, c.Namespace, c.Name)
 		if c.Namespace != "" && c.Namespace != p.namespace {
 			p.unresolved(v1alpha1.ReasonRefNotPermitted, at+".namespace", "only targets of the policy's own namespace can be granted: their owner decides who gets tokens for them")
 			continue

@@ -125,10 +125,14 @@ func (i *issuer) checkAliases() {
 	seen := map[string]bool{}
 	i.atMost("spec.clients", len(list), 256)
 	for n, c := range list {
-		at := fmt.Sprintf("spec.clients[%d].id", n)
-		i.text(at, c.ID, 1, maxNameBytes)
+		at := fmt.Sprintf("spec.clients[%d]", n)
+		i.text(at+".id", c.ID, 1, maxNameBytes)
+		i.named(at+".client", c.Client.Namespace, c.Client.Name)
+		if c.Client.Namespace == "" {
+			i.invalid(at+".client.namespace", "expected the name of a namespace")
+		}
 		if seen[c.ID] {
-			i.invalid(at, "client ID %q is there twice", c.ID)
+			i.invalid(at+".id", "client ID %q is there twice", c.ID)
 		}
 		seen[c.ID] = true
 	}

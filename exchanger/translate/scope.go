@@ -65,6 +65,7 @@ func (w *world) scopeTargets(s *scope, list []v1alpha1.LocalReference) {
 		return
 	}
 	for n, t := range list {
+		s.named(fmt.Sprintf("spec.targets[%d]", n), "", t.Name)
 		if id, ok := w.ownTarget(s.object, t.Name); ok {
 			s.spec.Targets = append(s.spec.Targets, id)
 		} else {

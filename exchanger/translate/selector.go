@@ -6,6 +6,7 @@ package translate
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/exchequer-dev/exchequer/api/v1alpha1"
 )
@@ -31,10 +32,20 @@ func (w *world) labelsOf(namespace string) map[string]string {
 func (o *object) checkSelector(field string, s *v1alpha1.Selector) {
 	o.atMost(field+".matchLabels", len(s.MatchLabels), 16)
 	o.atMost(field+".matchExpressions", len(s.MatchExpressions), 16)
+	for k, v := range s.MatchLabels {
+		if k == "" || len(k) > 317 || !isLabelValue(string(v)) {
+			o.invalid(field+".matchLabels", "expected keys and values of labels")
+		}
+	}
 	for i, r := range s.MatchExpressions {
 		at := fmt.Sprintf("%s.matchExpressions[%d]", field, i)
-		if r.Key == "" {
+		if r.Key == "" || len(r.Key) > 317 {
 			o.invalid(at+".key", "expected the key of a label")
+		}
+		for _, v := range r.Values {
+			if !isLabelValue(string(v)) {
+				o.invalid(at+".values", "expected values of labels")
+			}
 		}
 		o.atMost(at+".values", len(r.Values), 32)
 		switch r.Operator {
@@ -53,6 +64,13 @@ func (o *object) checkSelector(field string, s *v1alpha1.Selector) {
 	if len(s.MatchLabels) == 0 && len(s.MatchExpressions) == 0 {
 		o.warn("%s is empty: it selects nothing", field)
 	}
+}
+
+// isLabelValue says whether v could stand on an object: at most 63 letters,
+// digits, - _ and ., beginning and ending with a letter or digit.
+func isLabelValue(v string) bool {
+	const inner = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+	return len(v) <= 63 && strings.Trim(v, inner) == "" && strings.Trim(v, "-_.") == v
 }
 
 // selects says whether labels meet every requirement. An empty selector selects

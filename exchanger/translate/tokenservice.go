@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -84,14 +85,19 @@ func (w *world) serviceIssuer(s *service) {
 	s.atMost("spec.hosts", len(hosts), 16)
 	for i, h := range hosts {
 		at := fmt.Sprintf("spec.hosts[%d]", i)
-		u, err := url.Parse("https://" + h)
-		if err != nil || h == "" || len(h) > 261 || u.Host != h || u.Hostname() == "" || !isVisible(h, `/?#@*\%`) {
+		name, port, hasPort := strings.Cut(h, ":")
+		if len(h) > 261 || !isSubdomain(name) || (hasPort && !isPort(port)) {
 			s.invalid(at, "expected a host name, with its port where that is not 443")
 			continue
 		}
 		s.hosts = append(s.hosts, hostOf(h))
 	}
 	s.spec.Hosts = sortedSet(hosts)
+}
+
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return err == nil && n > 0 && strconv.FormatUint(n, 10) == s
 }
 
 // parseIssuer reads the URL of an issuer. What cannot be served here, http on a
