@@ -19,6 +19,14 @@ type TLSFiles struct {
 	Key         string
 }
 
+// Check says whether the pair can be loaded; no files at all are plain HTTP.
+func (f TLSFiles) Check() error {
+	if f == (TLSFiles{}) {
+		return nil
+	}
+	return (&certificate{files: f}).load()
+}
+
 // reloadInterval is how soon a rotated certificate is used. Files are read and
 // compared rather than watched: it works the same for a file, a symlink that is
 // swapped and a volume of a Secret, and reading twice 4 KiB costs nothing.

@@ -6,6 +6,7 @@ package process_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -258,4 +259,20 @@ func (s *server) records() []map[string]any {
 		all = append(all, rec)
 	}
 	return all
+}
+
+// invoke runs the program to its end.
+func invoke(t *testing.T, args ...string) (said string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
+	var ended *exec.ExitError
+	switch {
+	case errors.As(err, &ended):
+		return string(out), ended.ExitCode()
+	case err != nil:
+		t.Fatal(err)
+	}
+	return string(out), 0
 }
