@@ -77,13 +77,23 @@ func (p *program) Eval(facts *policy.Facts) (result any, err error) {
 	if facts == nil {
 		facts = &policy.Facts{}
 	}
+	limit := int64(costLimit)
+	if facts.Effort != nil {
+		limit = min(limit, *facts.Effort)
+	}
+	if limit < p.cost {
+		return nil, p.tooCostly(limit)
+	}
 	r, _ := runs.Get().(*run)
-	r.facts, r.left = facts, costLimit-p.cost
+	r.facts, r.left = facts, limit-p.cost
 	// Nothing that a token says may stop the process: what the interpreter
 	// throws is an error of this expression.
 	defer func() {
 		if thrown := recover(); thrown != nil {
-			result, err = nil, p.thrown(thrown)
+			result, err = nil, p.thrown(thrown, limit)
+		}
+		if facts.Effort != nil {
+			*facts.Effort -= limit - max(r.left, 0)
 		}
 		r.facts = nil
 		runs.Put(r)
@@ -96,11 +106,18 @@ func (p *program) Eval(facts *policy.Facts) (result any, err error) {
 	return p.result(r, p.code.Exec(frame))
 }
 
-func (p *program) thrown(v any) error {
+func (p *program) thrown(v any, limit int64) error {
 	if _, ok := v.(costExceeded); ok {
-		return p.errorAt(0, fmt.Sprintf("costs more than %d", costLimit))
+		return p.tooCostly(limit)
 	}
 	return p.errorAt(0, cannotEvaluate)
+}
+
+func (p *program) tooCostly(limit int64) error {
+	if limit < costLimit {
+		return p.errorAt(0, "costs more than what the expressions before it have left of this decision's bound")
+	}
+	return p.errorAt(0, fmt.Sprintf("costs more than %d", costLimit))
 }
 
 func (p *program) result(r *run, v ref.Val) (any, error) {

@@ -14,6 +14,16 @@ const minRemaining = 10 * time.Second
 // one line. 100 lines of about 200 bytes are 20 KiB.
 const maxTrace = 100
 
+// A target's owner can write any number of policies for one client, and each may
+// have 32 rules that cost up to a million units: without a common bound a single
+// request could take hours, which nothing interrupts. Two million units are at
+// most 100 ms; a policy of ten ordinary rules costs a few hundred.
+const (
+	maxEffort = 2_000_000
+	// policyEffort is what judging a policy costs without its expressions, 1 µs.
+	policyEffort = 20
+)
+
 // Decide returns the one verdict for r under s. It reads nothing else: no clock,
 // no network, no environment. A request that no policy allows is denied.
 func (s *Snapshot) Decide(r *Request) Decision {
@@ -85,6 +95,8 @@ type deciding struct {
 	asked        []askedScope
 	requestFacts *RequestFacts
 	checks       []check[*judging]
+	// effort is what the expressions may still cost.
+	effort int64
 }
 
 // askedTarget is a target with the names that the token's aud will have for it.
@@ -101,7 +113,11 @@ type askedScope struct {
 }
 
 func (s *Snapshot) decide(r *Request, request []check[*deciding], policy []check[*judging]) Decision {
-	d := &deciding{snapshot: s, request: r, checks: policy}
+	d := &deciding{snapshot: s, request: r, checks: policy, effort: maxEffort}
+	if r.Effort != nil {
+		d.effort = min(d.effort, *r.Effort)
+		defer func(before int64) { *r.Effort -= before - d.effort }(d.effort)
+	}
 	for i := range request {
 		if ref := request[i].run(d); ref != nil {
 			ref.Check = request[i].name
@@ -157,7 +173,8 @@ func (d *deciding) choose(i int, trace *TargetTrace) *judging {
 // judge asks one policy about one target.
 func (d *deciding) judge(g *grantPolicy, i int) *judging {
 	j := &judging{deciding: d, policy: g, target: &d.targets[i], failedAt: len(d.checks)}
-	j.facts = Facts{Subject: d.request.Subject, Client: d.client.party, Target: j.target.party, Request: d.facts()}
+	d.effort -= policyEffort
+	j.facts = Facts{Subject: d.request.Subject, Client: d.client.party, Target: j.target.party, Request: d.facts(), Effort: &d.effort}
 	for n := range d.checks {
 		if ref := d.checks[n].run(j); ref != nil {
 			ref.Check = d.checks[n].name

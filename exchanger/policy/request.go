@@ -112,6 +112,10 @@ type Request struct {
 	TokenType TokenType
 	// Reason is the form parameter of that name.
 	Reason string
+	// Effort is what the decision may cost, in units of at most 50 ns; it goes
+	// down by what it did cost. Nil is the usual bound, which is the most in any
+	// case.
+	Effort *int64
 }
 
 // Facts are what an expression can see. A nil member is absent: reading it is an
@@ -125,6 +129,10 @@ type Facts struct {
 	Target    *Party
 	Request   *RequestFacts
 	Parameter string
+	// Effort is what this evaluation and those after it may still cost together,
+	// beyond the bound of each; nil is no common bound. A program takes from it
+	// what it costs, and gives an error when that is more than there is.
+	Effort *int64
 }
 
 // Party is a client or a target as expressions see it. Labels are what its owner
