@@ -65,16 +65,16 @@ func (e *Exchanger) Exchange(ctx context.Context, call *oauth.Call) oauth.Answer
 		Time: x.now, CorrelationID: call.CorrelationID, TokenService: call.Service.Name(), Revision: call.Snapshot.Revision(),
 	}
 	ref := x.run(ctx)
-	if ref != nil {
-		x.record.Outcome, x.record.Reason, x.record.Check, x.record.Detail = ref.Outcome, ref.Reason, ref.Check, ref.Detail
-	} else {
+	if ref == nil {
 		x.record.Outcome = policy.Allowed
+	} else {
+		x.refuse(ref)
 	}
 	x.presented()
 	x.record.Duration = e.Now().Sub(call.Start)
 	if err := e.Audit.Write(&x.record); err != nil {
 		ref = &policy.Refusal{Outcome: policy.Unable, Reason: policy.AuditUnavailable, Check: "audit", Detail: err.Error()}
-		x.record.Outcome, x.record.Reason = ref.Outcome, ref.Reason
+		x.refuse(ref)
 	}
 	if e.Observer != nil {
 		e.Observer.Observe(&x.record)
@@ -117,6 +117,9 @@ func (x *exchange) run(ctx context.Context) *policy.Refusal {
 		{"consume", (*exchange).consume},
 		{"mint", (*exchange).mint},
 	} {
+		if ctx.Err() != nil {
+			return aborted(s.name)
+		}
 		var ref *policy.Refusal
 		if x.Tracer == nil {
 			ref = s.run(x, ctx)
@@ -125,11 +128,30 @@ func (x *exchange) run(ctx context.Context) *policy.Refusal {
 			ref = s.run(x, spanned)
 			end(ref)
 		}
-		if ref != nil {
+		switch {
+		case ref == nil:
+		case ref.Outcome == policy.Unable && ctx.Err() != nil:
+			// It could not be told because nobody waits for it any more.
+			return aborted(s.name)
+		default:
 			return ref
 		}
 	}
+	if ctx.Err() != nil {
+		return aborted("release")
+	}
 	return nil
+}
+
+func aborted(check string) *policy.Refusal {
+	return &policy.Refusal{Outcome: policy.Unable, Reason: policy.RequestAborted, Check: check, Detail: "the caller went away"}
+}
+
+// refuse makes the record say that nothing was given, and why.
+func (x *exchange) refuse(ref *policy.Refusal) {
+	r := &x.record
+	r.Outcome, r.Reason, r.Check, r.Detail = ref.Outcome, ref.Reason, ref.Check, ref.Detail
+	r.Targets, r.ScopeGranted, r.KeyID, r.TokenID, r.Transaction = nil, nil, "", "", ""
 }
 
 func (x *exchange) form(context.Context) *policy.Refusal {
@@ -221,23 +243,16 @@ func (x *exchange) decide(context.Context) *policy.Refusal {
 // consume uses up single-use credentials, now that everything else agreed: a
 // refused request leaves them as they were.
 func (x *exchange) consume(ctx context.Context) *policy.Refusal {
-	if ctx.Err() != nil {
-		return &policy.Refusal{Outcome: policy.Unable, Reason: policy.RequestAborted, Check: "consume", Detail: "the caller went away"}
-	}
 	if x.client.Consume == nil {
 		return nil
 	}
 	return x.client.Consume(ctx)
 }
 
-func (x *exchange) mint(ctx context.Context) *policy.Refusal {
-	if ctx.Err() != nil {
-		return &policy.Refusal{Outcome: policy.Unable, Reason: policy.RequestAborted, Check: "mint", Detail: "the caller went away"}
-	}
+func (x *exchange) mint(context.Context) *policy.Refusal {
 	current, _ := x.Keys.Current(x.call.Service.Name())
 	t, ref := x.minter.Mint(&x.decision, current, x.Now)
 	if ref != nil {
-		x.record.Targets, x.record.ScopeGranted = nil, nil
 		return ref
 	}
 	x.token = t

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -22,12 +23,14 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/exchange"
 	"github.com/exchequer-dev/exchequer/exchanger/expr"
 	"github.com/exchequer-dev/exchequer/exchanger/issuer"
+	"github.com/exchequer-dev/exchequer/exchanger/jose"
 	"github.com/exchequer-dev/exchequer/exchanger/keys"
 	"github.com/exchequer-dev/exchequer/exchanger/limit"
 	"github.com/exchequer-dev/exchequer/exchanger/oauth"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
 	"github.com/exchequer-dev/exchequer/exchanger/store"
 	"github.com/exchequer-dev/exchequer/exchanger/subject"
+	"github.com/exchequer-dev/exchequer/exchanger/subject/trust"
 	fake "github.com/exchequer-dev/exchequer/test/fakes/issuer"
 )
 
@@ -57,6 +60,8 @@ type world struct {
 	signer  *fake.Key
 	sink    *sink
 	uses    *counting
+	fetches *watchedKeys
+	signing *watchedRing
 
 	snapshot atomic.Pointer[policy.Snapshot]
 	mu       sync.Mutex
@@ -114,6 +119,41 @@ func (c *counting) Once(ctx context.Context, purpose store.Purpose, owner, id st
 	return c.Store.Once(ctx, purpose, owner, id, until)
 }
 
+// watchedKeys counts how often somebody asked for an issuer's key, which may cost
+// a fetch.
+type watchedKeys struct {
+	behind trust.Keys
+	asked atomic.Int64
+	// meanwhile runs while a key is asked for.
+	meanwhile func()
+}
+
+func (k *watchedKeys) Keys(ctx context.Context, name, digest, kid string) (*jose.PublicKey, error) {
+	k.asked.Add(1)
+	if k.meanwhile != nil {
+		k.meanwhile()
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, errors.Join(issuer.ErrUnable, err)
+	}
+	return k.behind.Keys(ctx, name, digest, kid)
+}
+
+func (k *watchedKeys) Peek(name, digest, kid string) (*jose.PublicKey, bool) {
+	return k.behind.Peek(name, digest, kid)
+}
+
+// watchedRing counts how often a signing key was taken.
+type watchedRing struct {
+	exchange.SigningKeys
+	taken atomic.Int64
+}
+
+func (r *watchedRing) Current(service string) (*keys.Current, bool) {
+	r.taken.Add(1)
+	return r.SigningKeys.Current(service)
+}
+
 func newWorld(tb testing.TB, changes ...func(*policy.Spec)) *world {
 	tb.Helper()
 	w := &world{tb: tb, now: time.Date(2030, 1, 1, 12, 0, 0, 250e6, time.UTC), ring: keys.InMemory(), sink: &sink{}}
@@ -121,10 +161,11 @@ func newWorld(tb testing.TB, changes ...func(*policy.Spec)) *world {
 	w.issuers = issuer.New(issuer.Options{Now: w.Now, Logger: slog.New(slog.DiscardHandler), FetchTimeout: time.Second})
 	w.uses = &counting{Store: store.NewMemory(w.Now, store.MemoryLimits{})}
 	w.advance(2 * time.Second) // what was issued before the store began is refused
+	w.fetches, w.signing = &watchedKeys{behind: w.issuers}, &watchedRing{SigningKeys: w.ring}
 	w.use = &exchange.Exchanger{
-		Clients:  clientauth.New(w.issuers, w.uses, clientauth.Options{}),
-		Subjects: subject.New(w.issuers, w.ring, subject.Options{}),
-		Keys:     w.ring,
+		Clients:  clientauth.New(w.fetches, w.uses, clientauth.Options{}),
+		Subjects: subject.New(w.fetches, w.ring, subject.Options{}),
+		Keys:     w.signing,
 		Audit:    w.sink,
 		Now:      w.Now,
 		Rates:    limit.NewRates(100),
@@ -334,4 +375,33 @@ func (w *world) call(v url.Values) *oauth.Call {
 
 func (w *world) exchange(v url.Values) oauth.Answer {
 	return w.use.Exchange(w.tb.Context(), w.call(v))
+}
+
+// asserted is signer's request for images, authenticated by an assertion.
+func (w *world) asserted(assertion string, over url.Values) url.Values {
+	v := form(w.token(claims{"aud": signer}), url.Values{
+		"client_id": nil, "client_secret": nil,
+		"client_assertion_type": {clientauth.AssertionType}, "client_assertion": {assertion},
+	})
+	maps.Copy(v, over)
+	return v
+}
+
+// refused holds an answer against the refusal that it must be.
+func refused(t *testing.T, a oauth.Answer, reason policy.Reason) {
+	t.Helper()
+	switch {
+	case a.Response != nil:
+		t.Fatalf("a token was given, want %s", reason)
+	case a.Refusal == nil || a.Refusal.Reason != reason:
+		t.Fatalf("refused with %v, want %s", a.Refusal, reason)
+	}
+}
+
+func granted(t *testing.T, a oauth.Answer) *oauth.Response {
+	t.Helper()
+	if a.Refusal != nil || a.Response == nil {
+		t.Fatalf("refused: %v", a.Refusal)
+	}
+	return a.Response
 }
