@@ -13,6 +13,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
+	"unsafe"
 )
 
 // Signer signs payloads under one key and one `typ`. It is safe for concurrent
@@ -63,6 +64,9 @@ func (s *Signer) Algorithm() string { return s.key.Algorithm() }
 // Type is the typ of the tokens that it signs, as it was given.
 func (s *Signer) Type() string { return s.typ }
 
+// Header is the encoded header that all its tokens have, without the dot.
+func (s *Signer) Header() string { return s.header[:len(s.header)-1] }
+
 // Key is the key that it signs with; its public half verifies the tokens.
 func (s *Signer) Key() *PrivateKey { return s.key }
 
@@ -78,7 +82,10 @@ func (s *Signer) Sign(payload []byte) (string, error) {
 	if err != nil {
 		return "", refuse(BadKey, "the key did not sign")
 	}
-	return string(enc.AppendEncode(append(token, '.'), signature)), nil
+	token = enc.AppendEncode(append(token, '.'), signature)
+	// The bytes are nobody else's, so they can become the string as they are: a
+	// kilobyte less to copy and to collect for every token.
+	return unsafe.String(unsafe.SliceData(token), len(token)), nil
 }
 
 func (k *PrivateKey) sign(signed []byte) ([]byte, error) {

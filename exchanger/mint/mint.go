@@ -6,9 +6,11 @@ package mint
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +41,8 @@ type Minter struct {
 	verified atomic.Uint64
 	mu       sync.Mutex // for replacing proved
 	proved   atomic.Pointer[map[string]proof]
+	// buffers hold claims while they are signed and compared.
+	buffers sync.Pool
 }
 
 // proof is what the last verified token of a token service was made and verified
@@ -82,12 +86,8 @@ func (m *Minter) Mint(d *policy.Decision, k *keys.Current, now func() time.Time)
 	if err != nil {
 		return Token{}, refuse(policy.Denied, policy.TokenTooLarge, "the sealed facts are too large")
 	}
-	payload, err := appendPayload(make([]byte, 0, 1024+len(sealed)), grant, &t, sealed)
-	if err != nil {
-		return Token{}, refuse(policy.Denied, policy.ClaimInvalid, err.Error())
-	}
-	if t.Value, err = k.AccessToken.Sign(payload); err != nil {
-		return Token{}, refuse(policy.Unable, policy.SignerUnavailable, "the key did not sign")
+	if ref := m.sign(&t, grant, k, sealed); ref != nil {
+		return Token{}, ref
 	}
 	if len(t.Value) > grant.TokenBytes {
 		return Token{}, refuse(policy.Denied, policy.TokenTooLarge, "the token is larger than limits.tokenBytes of TokenService "+grant.TokenService)
@@ -101,42 +101,90 @@ func (m *Minter) Mint(d *policy.Decision, k *keys.Current, now func() time.Time)
 	return t, nil
 }
 
+// sign writes the claims and signs them.
+func (m *Minter) sign(t *Token, grant *policy.Grant, k *keys.Current, sealed string) *policy.Refusal {
+	buf := m.buffer()
+	defer m.buffers.Put(buf)
+	var err error
+	if *buf, err = appendPayload((*buf)[:0], grant, t, sealed); err != nil {
+		return refuse(policy.Denied, policy.ClaimInvalid, err.Error())
+	}
+	if t.Value, err = k.AccessToken.Sign(*buf); err != nil {
+		return refuse(policy.Unable, policy.SignerUnavailable, "the key did not sign")
+	}
+	return nil
+}
+
 func expired(when string) *policy.Refusal {
 	return refuse(policy.Denied, policy.LifetimeTooShort, "the token's exp passed "+when+" it was signed")
 }
 
-// selfCheck reads the token as a stranger would and compares it with the grant.
-// It returns what differs. The signature is verified, and the seal opened, for
-// every new key and on a sample.
+// selfCheck reads the claims out of the token that is about to leave and compares
+// them with the grant. It returns what differs. For every new key, and on a
+// sample, the token is also parsed and verified as a stranger would, and its seal
+// opened.
 func (m *Minter) selfCheck(t *Token, grant *policy.Grant, k *keys.Current, sealed string, facts []byte) string {
-	parsed, err := jose.Parse(t.Value, jose.Limits{TokenBytes: grant.TokenBytes})
-	if err != nil {
-		return "the token is not one that we would accept"
-	}
 	public, ok := k.Public.Key(t.KeyID)
 	if !ok {
 		return "the signing key is not published"
 	}
+	with := proof{k.AccessToken.Key(), public, k.Seal}
+	if m.minted.Add(1)%sampleEvery == 0 || m.proof(grant.TokenService) != with {
+		m.verified.Add(1)
+		if what := asStranger(t, grant, k, public, sealed, facts); what != "" {
+			return what
+		}
+		m.prove(grant.TokenService, with)
+	}
+	buf := m.buffer()
+	defer m.buffers.Put(buf)
+	header, payload, ok := payloadOf(t.Value, buf)
+	switch {
+	case !ok:
+		return "the token has no payload"
+	case header != k.AccessToken.Header() || t.KeyID != k.AccessToken.KeyID():
+		return "the header differs"
+	}
+	return compare(payload, grant, t, sealed)
+}
+
+// asStranger verifies the token with the published key alone.
+func asStranger(t *Token, grant *policy.Grant, k *keys.Current, public *jose.PublicKey, sealed string, facts []byte) string {
+	parsed, err := jose.Parse(t.Value, jose.Limits{TokenBytes: grant.TokenBytes})
+	if err != nil {
+		return "the token is not one that we would accept"
+	}
 	if parsed.KeyID() != t.KeyID || parsed.Type() != "at+jwt" || parsed.Alg() != public.Algorithm() || len(parsed.Header()) != 3 {
 		return "the header differs"
 	}
-	if what := compare(parsed.UnverifiedClaims(), grant, t, sealed); what != "" {
-		return what
-	}
-	with := proof{k.AccessToken.Key(), public, k.Seal}
-	sampled := m.minted.Add(1)%sampleEvery == 0
-	if !sampled && m.proof(grant.TokenService) == with {
-		return ""
-	}
-	m.verified.Add(1)
 	if _, err := parsed.Verify(public, []string{public.Algorithm()}); err != nil {
 		return "the signature does not verify"
 	}
 	if opened, err := k.Seals.Open(sealed); err != nil || !bytes.Equal(opened, facts) {
 		return "the sealed facts cannot be opened"
 	}
-	m.prove(grant.TokenService, with)
 	return ""
+}
+
+// payloadOf decodes the middle segment of a token into buf.
+func payloadOf(token string, buf *[]byte) (header string, payload []byte, ok bool) {
+	header, rest, ok := strings.Cut(token, ".")
+	middle, signature, two := strings.Cut(rest, ".")
+	if !ok || !two || signature == "" {
+		return "", nil, false
+	}
+	var err error
+	*buf, err = base64.RawURLEncoding.Strict().AppendDecode((*buf)[:0], []byte(middle))
+	return header, *buf, err == nil
+}
+
+// buffer returns room for one payload.
+func (m *Minter) buffer() *[]byte {
+	if b, ok := m.buffers.Get().(*[]byte); ok {
+		return b
+	}
+	b := make([]byte, 0, 4096)
+	return &b
 }
 
 func (m *Minter) proof(service string) proof {

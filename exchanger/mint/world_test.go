@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -219,4 +220,31 @@ func open(tb testing.TB, token string, k *keys.Current) (policy.Sealed, string) 
 		tb.Fatal(err)
 	}
 	return s, string(plain)
+}
+
+// same compares a value that was read with one that was to be written. JSON does
+// not tell 3.0 from 3.
+func same(got, want any) bool {
+	switch w := want.(type) {
+	case nil, string, bool, int64:
+		return got == want
+	case float64:
+		n, isInteger := got.(int64)
+		return got == w || (isInteger && float64(n) == w)
+	case []any:
+		list, ok := got.([]any)
+		return ok && slices.EqualFunc(list, w, same)
+	case map[string]any:
+		m, ok := got.(map[string]any)
+		if !ok || len(m) != len(w) {
+			return false
+		}
+		for name, v := range w {
+			if g, present := m[name]; !present || !same(g, v) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
