@@ -39,7 +39,7 @@ type invocation struct {
 func run(ctx context.Context, i invocation) int {
 	started := false
 	root := newRootCommand(i.program, i.now, &started)
-	root.SetArgs(i.args)
+	root.SetArgs(append([]string{}, i.args...)) // nil would mean this process's own
 	root.SetIn(i.in)
 	root.SetOut(i.out)
 	root.SetErr(i.errs)

@@ -124,15 +124,17 @@ func serve(ctx context.Context, f *serveFlags, out, errs io.Writer) error {
 		default:
 		}
 	}
+	var dir *feed.Directory
 	eng := engine.New(engine.Options{
 		Ring: ring, Audit: records, Log: log, Loopback: true, TLS: f.tls, DrainDelay: f.drain, Tracing: tracing,
 		OnIssuerChange: func(string) { wake() },
+		Confirmed:      func() time.Time { return dir.Confirmed() },
 	})
 	builder, err := feed.NewBuilder(f.namespace, time.Now, eng.KeyStatus)
 	if err != nil {
 		return err
 	}
-	dir := feed.NewDirectory(f.manifests, builder)
+	dir = feed.NewDirectory(f.manifests, builder)
 	build, err := dir.Load()
 	if err != nil {
 		return usage("%w", err)
