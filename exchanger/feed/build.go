@@ -185,8 +185,21 @@ func (g *gathering) schemaProblems(o *Object, problems []schema.Problem) {
 
 func (g *gathering) undecodable(o *Object, message string) {
 	g.input.Objects.Undecodable = append(g.input.Objects.Undecodable, translate.Undecodable{
-		Kind: o.Kind(), Namespace: o.Namespace(), Name: o.Name(), Message: message,
+		Kind: o.Kind(), Namespace: o.Namespace(), Name: o.Name(), Message: message, IdentityPrefix: identityPrefix(o),
 	})
+}
+
+// identityPrefix reads that one field of a TrustedIssuer that is not usable. An
+// absent one has the schema's default; of another type, nobody knows what it is.
+func identityPrefix(o *Object) string {
+	spec, ok := o.Content["spec"].(map[string]any)
+	if !ok || o.Kind() != "TrustedIssuer" {
+		return ""
+	}
+	if v, present := spec["identityPrefix"]; present {
+		return text(v)
+	}
+	return o.Name() + ":"
 }
 
 func (g *gathering) decode(o *Object, content map[string]any) {

@@ -19,7 +19,8 @@ const maxTrace = 100
 // request could take hours, which nothing interrupts. Two million units are at
 // most 100 ms; a policy of ten ordinary rules costs a few hundred.
 const (
-	maxEffort = 2_000_000
+	// MaxEffort is the most that one decision may cost, in units of at most 50 ns.
+	MaxEffort = 2_000_000
 	// policyEffort is what judging a policy costs without its expressions, 1 µs.
 	policyEffort = 20
 )
@@ -113,7 +114,7 @@ type askedScope struct {
 }
 
 func (s *Snapshot) decide(r *Request, request []check[*deciding], policy []check[*judging]) Decision {
-	d := &deciding{snapshot: s, request: r, checks: policy, effort: maxEffort}
+	d := &deciding{snapshot: s, request: r, checks: policy, effort: MaxEffort}
 	if r.Effort != nil {
 		d.effort = min(d.effort, *r.Effort)
 		defer func(before int64) { *r.Effort -= before - d.effort }(d.effort)

@@ -43,8 +43,8 @@ func TestF213ManyPoliciesForOneClientCostNoMoreThanOneDecisionMay(t *testing.T) 
 	if d := snap.Decide(ask()); d.Outcome == Allowed {
 		t.Error("allowed by rules that are false or cost too much")
 	}
-	if runs > maxEffort/500_000 {
-		t.Errorf("%d evaluations of 500000 units, the bound is %d", runs, maxEffort)
+	if runs > MaxEffort/500_000 {
+		t.Errorf("%d evaluations of 500000 units, the bound is %d", runs, MaxEffort)
 	}
 
 	r, left := ask(), int64(600_000)

@@ -134,6 +134,7 @@ func (w *world) sightOf(p *grant) *sight {
 		}
 	}
 	return &sight{
+		effort:  w.effortOf(p.namespace),
 		targets: p.spec.Targets,
 		target:  func(name string) bool { return own[name] },
 		issuer: func(name string) bool {

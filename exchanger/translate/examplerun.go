@@ -65,6 +65,8 @@ type sight struct {
 	// tenant about another's objects otherwise.
 	issuer func(name string) bool
 	target func(name string) bool
+	// effort is what the examples of the namespace may still cost together.
+	effort *int64
 }
 
 func runExamples(snapshot *policy.Snapshot, service string, see *sight, examples []v1alpha1.Example) []ExampleResult {
@@ -76,6 +78,10 @@ func runExamples(snapshot *policy.Snapshot, service string, see *sight, examples
 		r := &out[i]
 		if svc == nil {
 			r.Verdict, r.Message = ExampleUnknown, "there is no such TokenService in force"
+			continue
+		}
+		if see != nil && !affords(see.effort, e) {
+			r.Verdict, r.Message = ExampleFailed, "it was not run: the examples of this namespace cost more than they may together; write fewer of them, or policies whose rules cost less"
 			continue
 		}
 		run(r, snapshot, svc, see, e)
@@ -288,6 +294,7 @@ func (see *sight) decide(snapshot *policy.Snapshot, r *policy.Request) policy.De
 	if see == nil {
 		return snapshot.Decide(r)
 	}
+	r.Effort = see.effort
 	if len(r.Audiences) == 0 && len(r.Resources) == 0 && !r.ScopesGiven {
 		r.Audiences = see.targets
 	}

@@ -66,6 +66,10 @@ type Undecodable struct {
 	Namespace  string
 	Name       string
 	Generation int64
+	// IdentityPrefix is what a TrustedIssuer would put before its subjects, where
+	// that much could be read. Empty, nobody knows: the issuer without a prefix is
+	// not in force then, lest it say the names of this one's people.
+	IdentityPrefix string
 	// Reason is the reason of its Accepted condition: Invalid when empty.
 	Reason  string
 	Message string
@@ -79,14 +83,20 @@ type Budget struct {
 	Objects int
 	// Bytes is the most bytes of their labels and specs as JSON; default 8 MiB. A snapshot is
 	// at most 64 chunks of 900 KiB compressed, about 300 MiB of JSON at 5:1, which
-	// leaves room for 36 namespaces that use all of theirs.
+	// leaves room for 36 namespaces that use all of theirs. Key sets that clients
+	// refer to count as often as they are referred to.
 	Bytes int
+	// Effort is the most that the examples of its policies cost at each
+	// translation, in units of at most 50 ns; default 40,000,000, at most 2 s. An
+	// ordinary example costs some 500, so that is 80,000 of them.
+	Effort int64
 }
 
 // The defaults of Budget.
 const (
 	defaultBudgetObjects = 10_000
 	defaultBudgetBytes   = 8 << 20
+	defaultBudgetEffort  = 40_000_000
 )
 
 // KeyState is what is known about the keys of a TrustedIssuer.

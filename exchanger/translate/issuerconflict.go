@@ -37,6 +37,8 @@ func (w *world) issuerConflicts() {
 	for _, i := range w.issuers {
 		if i.inForce() {
 			w.foreignPrefixes(i)
+		}
+		if i.inForce() {
 			w.issuerByName[i.name] = i
 		}
 	}
@@ -96,10 +98,22 @@ func shorter(p, q string) string {
 }
 
 // foreignPrefixes tells the one issuer without a prefix what its subjects must not
-// begin with: the prefix of every other issuer that is declared, in force or not.
+// begin with: the prefix of every other issuer that is declared, in force or not,
+// decodable or not. Whoever breaks the object of a strict issuer must not hand its
+// people to a lax one; where nobody knows the prefix, there is no lax one.
 func (w *world) foreignPrefixes(i *issuer) {
 	if i.spec.Prefix != "" {
 		return
+	}
+	for _, u := range w.in.Objects.Undecodable {
+		switch {
+		case u.Kind != kindIssuer:
+		case u.IdentityPrefix != "":
+			i.spec.ForeignPrefixes = append(i.spec.ForeignPrefixes, u.IdentityPrefix)
+		default:
+			i.problem(v1alpha1.ReasonConflicted, "spec.identityPrefix",
+				"TrustedIssuer %s cannot be read, so that nobody knows which names are its own: an issuer with an empty identityPrefix could take them; mend that object, or choose a prefix", u.Name)
+		}
 	}
 	for _, o := range w.issuers {
 		if o == i || serviceName(o.api.Spec.TokenServiceRef) != i.service.name {

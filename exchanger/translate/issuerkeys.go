@@ -139,11 +139,29 @@ func (w *world) keySet(o *object, field string, text []byte) string {
 			}
 		}
 	}
-	if err := w.in.CheckKeySet(text); err != nil {
-		o.invalid(field, "%s", err)
+	checked := w.checkKeySet(text)
+	if checked.err != nil {
+		o.invalid(field, "%s", checked.err)
 		return ""
 	}
-	return string(text)
+	return checked.text
+}
+
+// keySetResult is a key set that was read. Equal ones share the text.
+type keySetResult struct {
+	text string
+	err  error
+}
+
+// checkKeySet reads equal key sets once: the largest takes 100 ms, and many
+// clients can refer to one ConfigMap.
+func (w *world) checkKeySet(text []byte) keySetResult {
+	if r, ok := w.keySets[string(text)]; ok {
+		return r
+	}
+	r := keySetResult{text: string(text), err: w.in.CheckKeySet(text)}
+	w.keySets[r.text] = r
+	return r
 }
 
 // verify writes the Verified condition. Keys that stand in the object are usable

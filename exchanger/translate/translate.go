@@ -54,6 +54,10 @@ type world struct {
 	labels   map[string]map[string]string
 	checked  map[checkKey]checkResult
 	gated    map[string]bool
+	// keySets has every key set that was read, and why it is not usable.
+	keySets map[string]keySetResult
+	// effort is what the examples of each namespace may still cost.
+	effort map[string]*int64
 }
 
 type service struct {
@@ -100,6 +104,7 @@ func newWorld(in *Input) *world {
 	w := &world{
 		in: in, serviceByName: map[string]*service{}, issuerByName: map[string]*issuer{}, clientByRef: map[string]*client{},
 		scopeByName: map[scopeKey]*scope{}, reserved: map[string]string{}, labels: map[string]map[string]string{}, checked: map[checkKey]checkResult{}, gated: map[string]bool{},
+		keySets: map[string]keySetResult{}, effort: map[string]*int64{},
 	}
 	w.gather()
 	return w
