@@ -38,6 +38,8 @@ type Directory struct {
 	digest   string
 	current  *policy.Snapshot
 	stamp    string
+	// confirmed is when the directory was last found to be as it was read.
+	confirmed time.Time
 }
 
 // NewDirectory watches root, a directory or one file.
@@ -74,7 +76,7 @@ func (d *Directory) Load() (*Build, error) {
 	}
 	build.Broken = build.Broken || len(problems) > 0
 	build.Problems = append(problems, build.Problems...)
-	d.files, d.former, d.stamp = next, build.inForce(), stamp
+	d.files, d.former, d.stamp, d.confirmed = next, build.inForce(), stamp, d.builder.now()
 	if build.Snapshot.Digest() == d.digest {
 		// Nothing that decides anything changed: the snapshot in force stays, with
 		// its revision.
@@ -144,7 +146,18 @@ func (d *Directory) Watch(ctx context.Context, changed func()) error {
 func (d *Directory) differs() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.fingerprint() != d.stamp
+	if d.fingerprint() != d.stamp {
+		return true
+	}
+	d.confirmed = d.builder.now()
+	return false
+}
+
+// Confirmed says when the directory was last found to be what is in force.
+func (d *Directory) Confirmed() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.confirmed
 }
 
 // watchFolders adds every folder, and the one above, where a link to the

@@ -23,6 +23,8 @@ const maxSeries = 10_000
 // Metrics are the exchanger's metrics with the names of its contract.
 type Metrics struct {
 	registry *prometheus.Registry
+	// refresh brings the gauges up to date that nothing but time changes.
+	refresh func()
 
 	requests  *prometheus.CounterVec
 	duration  [3]prometheus.Observer
@@ -110,8 +112,8 @@ func NewMetrics() *Metrics {
 	for _, o := range [...]policy.Outcome{policy.Denied, policy.Unable, policy.Allowed} {
 		m.duration[o] = duration.WithLabelValues(o.String())
 	}
-	m.registry.MustRegister(m.requests, duration, m.decisions, m.clients, m.revision, m.age, m.compile,
-		m.shed, m.panics, m.certificateErrors, m.keysAge, m.fetches, m.signingKeys,
+	m.registry.MustRegister(m.requests, duration, m.decisions, m.clients, m.revision, current{m.age, m}, m.compile,
+		m.shed, m.panics, m.certificateErrors, current{m.keysAge, m}, m.fetches, m.signingKeys,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -124,8 +126,26 @@ func gauge(name, help string) prometheus.Gauge {
 	return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 }
 
+// BeforeGather has refresh called whenever the metrics are read: an age that is
+// written now and then is wrong in between. It is set before anything is served.
+func (m *Metrics) BeforeGather(refresh func()) { m.refresh = refresh }
+
 // Gatherer gives the metrics to whoever serves them.
 func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
+
+// current is a collector that is brought up to date before it is read.
+type current struct {
+	prometheus.Collector
+
+	of *Metrics
+}
+
+func (c current) Collect(to chan<- prometheus.Metric) {
+	if c.of.refresh != nil {
+		c.of.refresh()
+	}
+	c.Collector.Collect(to)
+}
 
 // Registerer takes further metrics, such as controller-runtime's.
 func (m *Metrics) Registerer() prometheus.Registerer { return m.registry }

@@ -247,3 +247,21 @@ func BenchmarkObserve(b *testing.B) {
 		}
 	})
 }
+
+func TestAgesAreOfTheMomentThatTheyAreReadAt(t *testing.T) {
+	t.Parallel()
+	m := NewMetrics()
+	age := time.Second
+	m.BeforeGather(func() { m.SnapshotAge(age) })
+	for _, age = range []time.Duration{time.Second, time.Minute} {
+		families, err := m.Gatherer().Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if f.GetName() == "exchequer_snapshot_age_seconds" && f.GetMetric()[0].GetGauge().GetValue() != age.Seconds() {
+				t.Errorf("the age is %v, want %s", f.GetMetric()[0], age)
+			}
+		}
+	}
+}

@@ -364,3 +364,6 @@ func eventually(t *testing.T, what string, so func() bool) {
 		}
 	}
 }
+
+// random is a word that nobody else has.
+func random() string { return rand.Text() }

@@ -54,7 +54,9 @@ type Options struct {
 	// OnIssuerChange is called after the keys of an issuer changed for better or
 	// worse. It must not block.
 	OnIssuerChange func(issuer string)
-	Now            func() time.Time
+	// Confirmed says when what is in force was last compared with its source.
+	Confirmed func() time.Time
+	Now       func() time.Time
 }
 
 // Engine is a running exchanger.
@@ -76,6 +78,7 @@ func New(o Options) *Engine {
 		o.Now = time.Now
 	}
 	e := &Engine{options: o, metrics: telemetry.NewMetrics()}
+	e.metrics.BeforeGather(e.ages)
 	e.issuers = issuer.New(issuer.Options{Now: o.Now, Observer: fetches{e.metrics}, OnChange: o.OnIssuerChange, Logger: o.Log})
 	e.uses = store.NewMemory(o.Now, store.MemoryLimits{})
 	use := &exchange.Exchanger{
@@ -185,16 +188,23 @@ func (e *Engine) sources(snapshot *policy.Snapshot) []issuer.Source {
 	return out
 }
 
-// lookAfterKeys rotates what is due, and keeps the ages that metrics show.
+// ages brings the ages up to date that metrics show.
+func (e *Engine) ages() {
+	for _, name := range e.issuers.Names() {
+		if age, ok := e.issuers.Age(name); ok {
+			e.metrics.IssuerKeysAge(name, age)
+		}
+	}
+	if e.options.Confirmed != nil {
+		e.metrics.SnapshotAge(e.options.Now().Sub(e.options.Confirmed()))
+	}
+}
+
+// lookAfterKeys rotates what is due.
 func (e *Engine) lookAfterKeys(ctx context.Context) error {
 	tick := time.NewTicker(keysTick)
 	defer tick.Stop()
 	for {
-		for _, name := range e.issuers.Names() {
-			if age, ok := e.issuers.Age(name); ok {
-				e.metrics.IssuerKeysAge(name, age)
-			}
-		}
 		select {
 		case <-ctx.Done():
 			return nil
