@@ -32,10 +32,11 @@ const (
 	// settleFor is how long the start waits for issuers' keys before it says where
 	// they stand: an issuer that is down delays the start, and does not stop it.
 	settleFor = 3 * time.Second
-	// gcPercent lets the heap, which is a snapshot and caches with bounds, triple
-	// between collections: a collection walks all of it, and memory is what the
-	// bounds leave. GOGC in the environment wins.
-	gcPercent = 400
+	// gcPercent lets what a request leaves behind, about 15 KiB, pile up to eight
+	// times what stays (the snapshot, and caches with bounds) before it is
+	// collected: a collection walks all that stays. GOGC and GOMEMLIMIT in the
+	// environment win.
+	gcPercent = 800
 )
 
 type serveFlags struct {

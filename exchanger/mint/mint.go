@@ -69,14 +69,10 @@ func (m *Minter) Mint(d *policy.Decision, k *keys.Current, now func() time.Time)
 	}
 	// A key of another algorithm signs while its successor is being published:
 	// the service's algorithm says what new keys are, the ring says which signs.
-	t := Token{
-		KeyID:       k.AccessToken.KeyID(),
-		TokenID:     random(),
-		Transaction: grant.Subject.Transaction,
-		ExpiresIn:   int64(grant.ExpiresAt.Sub(grant.IssuedAt).Seconds()),
-	}
-	if t.Transaction == "" {
-		t.Transaction = random()
+	t := Token{KeyID: k.AccessToken.KeyID(), ExpiresIn: int64(grant.ExpiresAt.Sub(grant.IssuedAt).Seconds())}
+	t.TokenID, t.Transaction = identifiers()
+	if grant.Subject.Transaction != "" {
+		t.Transaction = grant.Subject.Transaction
 	}
 	facts, err := json.Marshal(&grant.Sealed)
 	if err != nil {
@@ -212,12 +208,13 @@ func (m *Minter) prove(service string, p proof) {
 	m.proved.Store(&next)
 }
 
-// random returns 128 random bits as 32 hexadecimal digits. crypto/rand does not
-// fail: the process ends instead.
-func random() string {
-	var b [16]byte
+// identifiers returns a token ID and a transaction ID, 128 random bits each as 32
+// hexadecimal digits. crypto/rand does not fail: the process ends instead.
+func identifiers() (tokenID, transaction string) {
+	var b [32]byte
 	_, _ = rand.Read(b[:])
-	return hex.EncodeToString(b[:])
+	text := hex.EncodeToString(b[:])
+	return text[:32], text[32:]
 }
 
 func refuse(outcome policy.Outcome, reason policy.Reason, detail string) *policy.Refusal {

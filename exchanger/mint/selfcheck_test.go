@@ -148,7 +148,7 @@ func TestF309ATokenThatDiffersFromTheDecisionIsNotReleased(t *testing.T) {
 	t.Run("F309: another jti or txn than the record will say", func(t *testing.T) {
 		t.Parallel()
 		other, txn := token, token
-		other.TokenID, txn.Transaction = random(), random()
+		other.TokenID, txn.Transaction = identifiers()
 		if check(other) == "" || check(txn) == "" {
 			t.Error("nobody noticed")
 		}

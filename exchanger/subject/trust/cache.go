@@ -12,17 +12,17 @@ import (
 
 // Limits bound a Cache. A zero field means its default.
 type Limits struct {
-	// Entries bounds the number of results; default 16,384.
+	// Entries bounds the number of results; default 8,192.
 	Entries int
-	// Bytes bounds their estimated size; default 64 MiB, which is 16,384 times
+	// Bytes bounds their estimated size; default 32 MiB, which is 8,192 times
 	// 4 KiB: what a token of 600 bytes costs once it is decoded (see Cost).
 	Bytes int
 }
 
 // The defaults of Limits.
 const (
-	DefaultEntries = 16 << 10
-	DefaultBytes   = 64 << 20
+	DefaultEntries = 8 << 10
+	DefaultBytes   = 32 << 20
 )
 
 // Cost estimates what a decoded token of that length holds in memory. Its text
