@@ -105,7 +105,7 @@ func (c *caller) discover(ctx context.Context, issuer string) (string, error) {
 	if err != nil {
 		return "", usage("--issuer: %w", err)
 	}
-	resp, body, err := c.do(req)
+	a, err := c.do(req)
 	if err != nil {
 		return "", err
 	}
@@ -114,9 +114,9 @@ func (c *caller) discover(ctx context.Context, issuer string) (string, error) {
 		TokenEndpoint string `json:"token_endpoint"`
 	}
 	switch {
-	case resp.StatusCode != http.StatusOK:
-		return "", unable("discovery at %s: expected status 200, found %d", at, resp.StatusCode)
-	case json.Unmarshal(body, &doc) != nil || doc.TokenEndpoint == "":
+	case a.status != http.StatusOK:
+		return "", unable("discovery at %s: expected status 200, found %d", at, a.status)
+	case json.Unmarshal(a.body, &doc) != nil || doc.TokenEndpoint == "":
 		return "", unable("discovery at %s: expected JSON with token_endpoint", at)
 	case doc.Issuer != issuer:
 		// RFC 8414, section 3.3: the document must be the issuer's own.
@@ -130,8 +130,15 @@ func (c *caller) discover(ctx context.Context, issuer string) (string, error) {
 	return doc.TokenEndpoint, nil
 }
 
+// received is an answer that was read to its end.
+type received struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
 // do sends a request and reads the bounded answer.
-func (c *caller) do(req *http.Request) (*http.Response, []byte, error) {
+func (c *caller) do(req *http.Request) (*received, error) {
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "exchequer/"+version)
 	resp, err := c.http.Do(req)
@@ -143,14 +150,14 @@ func (c *caller) do(req *http.Request) (*http.Response, []byte, error) {
 		if errors.Is(err, context.DeadlineExceeded) {
 			err = errors.New("no answer in time; --timeout gives it more")
 		}
-		return nil, nil, unable("ask %s: %w", req.URL.Redacted(), err)
+		return nil, unable("ask %s: %w", req.URL.Redacted(), err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil || len(body) > maxAnswer {
-		return nil, nil, unable("ask %s: the answer broke off, or is longer than %d bytes", req.URL.Redacted(), maxAnswer)
+		return nil, unable("ask %s: the answer broke off, or is longer than %d bytes", req.URL.Redacted(), maxAnswer)
 	}
-	return resp, body, nil
+	return &received{status: resp.StatusCode, header: resp.Header, body: body}, nil
 }
 
 // ask sends the exchange.
@@ -166,25 +173,25 @@ func (c *caller) ask(ctx context.Context, f *exchangeFlags) (*exchanged, error) 
 		pair := url.QueryEscape(f.clientID) + ":" + url.QueryEscape(f.secret)
 		req.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
 	}
-	resp, body, err := c.do(req)
+	a, err := c.do(req)
 	if err != nil {
 		return nil, err
 	}
-	r := &exchanged{status: resp.StatusCode, retryAfter: resp.Header.Get("Retry-After")}
-	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+	r := &exchanged{status: a.status, retryAfter: a.header.Get("Retry-After")}
+	media, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
+	if a.status >= 300 && a.status < 400 {
 		return nil, usage("%s answers with a redirect, which is not followed with a secret in hand: name the address itself", f.tokenEndpoint)
 	}
-	if media != "application/json" || json.Unmarshal(body, r) != nil {
-		return nil, unable("%s: expected an answer of OAuth in JSON, found status %d and %q: is this a token endpoint?", f.tokenEndpoint, resp.StatusCode, media)
+	if media != "application/json" || json.Unmarshal(a.body, r) != nil {
+		return nil, unable("%s: expected an answer of OAuth in JSON, found status %d and %q: is this a token endpoint?", f.tokenEndpoint, a.status, media)
 	}
-	switch ok := resp.StatusCode == http.StatusOK; {
+	switch ok := a.status == http.StatusOK; {
 	case ok && (r.AccessToken == "" || r.TokenType == ""):
 		return nil, unable("%s: the answer has no access_token or no token_type", f.tokenEndpoint)
 	case ok:
 		r.Error = ""
 	case r.Error == "":
-		r.Error = fmt.Sprintf("status %d", resp.StatusCode)
+		r.Error = fmt.Sprintf("status %d", a.status)
 	}
 	return r, nil
 }

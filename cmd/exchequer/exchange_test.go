@@ -5,7 +5,7 @@ package main
 
 import (
 	"bytes"
-	"context"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"net"
@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/audit"
 	"github.com/exchequer-dev/exchequer/exchanger/feed"
 	"github.com/exchequer-dev/exchequer/exchanger/keys"
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
 	"github.com/exchequer-dev/exchequer/exchanger/server"
 )
 
@@ -36,15 +38,15 @@ func live(t *testing.T, stdin string, args ...string) ran {
 }
 
 // service is a running exchange of the good manifests. It returns its issuer,
-// and the file of its audit records.
-func service(t *testing.T) (issuer, records string) {
+// its manifests, and the file of its audit records.
+func service(t *testing.T) (issuer, dir, records string) {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	issuer = "http://" + l.Addr().String()
-	dir := t.TempDir()
+	dir = t.TempDir()
 	for _, name := range []string{"platform.yaml", "media.yaml", "shop.yaml"} {
 		b, err := os.ReadFile(filepath.Join("testdata", "good", name))
 		if err != nil {
@@ -73,21 +75,19 @@ func service(t *testing.T) (issuer, records string) {
 	if err := eng.Apply(build.Spec, build.Snapshot, 0); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { _ = eng.Run(ctx, server.Listeners{Main: l}) })
+	running.Go(func() { _ = eng.Run(t.Context(), server.Listeners{Main: l}) })
 	t.Cleanup(func() {
-		stop()
-		running.Wait()
+		running.Wait() // the context of a test ends before this
 		_ = log.Close()
 		_ = sink.Close()
 	})
-	return issuer, records
+	return issuer, dir, records
 }
 
 func TestATokenIsExchangedAndTheRefusalsAreExplained(t *testing.T) {
 	t.Parallel()
-	issuer, records := service(t)
+	issuer, _, records := service(t)
 	token := file(t, "token.jwt", live(t, "", "token", "mint", "--key", corpKey, "--issuer", "https://login.corp.example", "--sub", "alice", "--aud", "shop-web",
 		"--scope", "images contacts", "--claim", "email_verified=true", "--claim", `groups=["staff"]`).must(t, exitOK).out)
 	secret := file(t, "secret", "a-secret-for-tests-0123456789abcdef\n")
@@ -124,6 +124,63 @@ func TestATokenIsExchangedAndTheRefusalsAreExplained(t *testing.T) {
 	says(t, r.errs, "invalid_client (HTTP 401)")
 	r = live(t, "", ask("--private-key", corpKey)...).must(t, exitNo)
 	says(t, r.errs, "invalid_client")
+}
+
+func TestADecisionCanBeReplayedFromItsRecord(t *testing.T) {
+	t.Parallel()
+	issuer, dir, records := service(t)
+	secret := file(t, "secret", "a-secret-for-tests-0123456789abcdef\n")
+	type request struct{ groups, scope string }
+	for name, given := range map[string]request{
+		"F358: an allowed exchange is allowed again":         {`["staff"]`, "images"},
+		"F358: a refused one is refused by the same check":   {`[]`, "images"},
+		"F358: and so is one that no policy was asked about": {`["staff"]`, "contacts"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text := live(t, "", "token", "mint", "--key", corpKey, "--issuer", "https://login.corp.example", "--sub", "alice", "--aud", "shop-web",
+				"--scope", "images contacts", "--claim", "email_verified=true", "--claim", "groups="+given.groups).must(t, exitOK).out
+			token := file(t, "token.jwt", text)
+			live(t, "", "exchange", "--issuer", issuer, "--client-id", "shop/frontend", "--client-secret-file", secret,
+				"--subject-token-file", token, "--audience", "media/images-resource", "--scope", given.scope)
+			r := recordOf(t, records, sha256.Sum256([]byte(strings.TrimSpace(text))))
+			if r.Revision != 1 || (r.Outcome == policy.Allowed) != (r.KeyID != "" && r.TokenID != "" && len(r.Targets) == 1) {
+				t.Errorf("the record is not whole: %+v", r)
+			}
+			again := live(t, "", "explain", "--manifests", dir, "--client", r.Client, "--subject-token", token, "--audience", "media/images-resource",
+				"--scope", given.scope, "--time", r.Time.Format(time.RFC3339Nano), "-o", "json")
+			got, want := decode[explanation](t, again.out), recordExplanation(r)
+			if got.Outcome != want.Outcome || got.Reason != want.Reason || got.Check != want.Check || got.Detail != want.Detail || got.Subject.Subject != want.Subject.Subject {
+				t.Errorf("replayed %+v\nrecorded %+v", got, want)
+			}
+			if want.Allowed && !slices.Equal(got.Token.Policies, want.Token.Policies) {
+				t.Errorf("replayed %v, recorded %v", got.Token.Policies, want.Token.Policies)
+			}
+			if !want.Allowed && len(got.Targets)+len(want.Targets) > 0 && !reflect.DeepEqual(got.Targets, want.Targets) {
+				t.Errorf("replayed %v, recorded %v", got.Targets, want.Targets)
+			}
+		})
+	}
+}
+
+// recordOf finds the record of a request by the digest of its subject token.
+func recordOf(t *testing.T, file string, digest [sha256.Size]byte) *audit.Record {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(b) {
+		r, err := audit.Parse(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(r.TokensIn, digest) {
+			return r
+		}
+	}
+	t.Fatalf("no record has the token's digest:\n%s", b)
+	return nil
 }
 
 // endpoint is a server that answers as it is told, and remembers the last form.

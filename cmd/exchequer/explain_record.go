@@ -83,7 +83,10 @@ func recordExplanation(a *audit.Record) *explanation {
 		for _, t := range a.Targets {
 			names = append(names, t.Target)
 		}
-		r.Token = &explainedToken{Audience: names, Scope: strings.Join(a.ScopeGranted, " "), Policies: a.Targets}
+		r.Token = &explainedToken{
+			Audience: names, Scope: strings.Join(a.ScopeGranted, " "), Policies: a.Targets,
+			TokenID: a.TokenID, KeyID: a.KeyID, Transaction: a.Transaction,
+		}
 	}
 	return r
 }

@@ -71,6 +71,11 @@ type explainedToken struct {
 	ExpiresAt time.Time             `json:"expiresAt,omitzero"`
 	Claims    map[string]any        `json:"claims,omitempty"`
 	Policies  []policy.TargetPolicy `json:"policies"`
+	// The ID of the token, of the key that signed it, and of the transaction, which
+	// are in a record.
+	TokenID     string `json:"jti,omitempty"`
+	KeyID       string `json:"kid,omitempty"`
+	Transaction string `json:"txn,omitempty"`
 }
 
 const (
@@ -226,6 +231,9 @@ func (r *explanation) facts() *ui.Table {
 		}
 		row("  scope", scope)
 		row("  lifetime", k.Lifetime)
+		row("  jti", k.TokenID)
+		row("  kid", k.KeyID)
+		row("  txn", k.Transaction)
 		for _, name := range sortedKeys(k.Claims) {
 			row("  claim "+name, compactJSON(k.Claims[name]))
 		}

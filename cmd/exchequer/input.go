@@ -29,7 +29,7 @@ func readInput(stdin io.Reader, path, what string) ([]byte, error) {
 		return nil, usage("%s: expected a file name, found a token: other users of this machine can read command lines; "+
 			"put it into a file, or use - and send it to standard input", what)
 	}
-	var from io.Reader = stdin
+	from := stdin
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {

@@ -280,7 +280,7 @@ func (x *tester) policyTest(o *feed.Object) error {
 	roots := make([]string, len(t.Manifests))
 	for i, p := range t.Manifests {
 		roots[i] = filepath.Join(filepath.Dir(o.File), p)
-		if _, err := os.Stat(roots[i]); err != nil {
+		if !exists(roots[i]) {
 			bad(fmt.Sprintf("manifests[%d]", i), fmt.Sprintf("%s: no such file or directory; paths are relative to this file", p))
 			return nil
 		}
@@ -299,6 +299,11 @@ func (x *tester) policyTest(o *feed.Object) error {
 	}
 	x.report.Suites = append(x.report.Suites, suite)
 	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // decodePolicyTest refuses fields that it does not know: a misspelt expectation
