@@ -208,12 +208,18 @@ func (d *deciding) targetsOfScopes() *Refusal {
 }
 
 // ownersOf returns the namespaces whose scope of that name may be asked for
-// without an audience.
+// without an audience. Who was given "org" was given "org:a" as a value of it,
+// never as another scope that happens to be spelt so.
 func (t *TokenService) ownersOf(scope string) []string {
 	base, _, _ := cutParameter(scope)
 	owners := t.scopeOwner[scope]
 	if base != "" {
-		owners = append(slices.Clone(owners), t.scopeOwner[base]...)
+		owners = slices.Clone(owners)
+		for _, namespace := range t.scopeOwner[base] {
+			if s, ok := t.scopeIn(namespace, scope); ok && s.parameter != "" {
+				owners = append(owners, namespace)
+			}
+		}
 	}
 	for _, o := range t.scopeStars {
 		if strings.HasPrefix(scope, strings.TrimSuffix(o.Scope, "*")) && !slices.Contains(owners, o.Namespace) {
