@@ -93,9 +93,15 @@ func (a *Authenticator) keySet(text string) (*jose.KeySet, bool) {
 	if err != nil {
 		return nil, false
 	}
-	a.keySets.Put(key, set, trust.Cost(len(text)), endOfTime)
+	a.keySets.Put(key, set, keySetCost(len(text)), endOfTime)
 	return set, true
 }
+
+// keySetCost is what a parsed set holds: its text, of which its strings are
+// slices, and its numbers, which are shorter. The largest set, 256 KiB, must fit
+// a shard of the cache (1 MiB): to parse it takes 100 ms, and whoever can spell
+// its client's ID can ask for that.
+func keySetCost(textBytes int) int { return 2*textBytes + 1<<10 }
 
 // endOfTime is later than every time that a token can name.
 var endOfTime = time.Unix(1<<53, 0)
