@@ -122,6 +122,17 @@ func (g *gathering) broken(o *Object, field, message string) {
 func (g *gathering) take(o *Object) {
 	if other, dup := g.build.byRef[o.Ref()]; dup && g.knows(o) {
 		g.broken(o, "metadata.name", fmt.Sprintf("stands here twice; first at %s:%d: keep one", other.File, other.Line))
+		// Translation refuses both copies of an object of ours. Of these two kinds
+		// nothing is used either: which copy counts would hang on the files' names.
+		name := types.NamespacedName{Namespace: o.Namespace(), Name: o.Name()}
+		switch {
+		case o.APIVersion() == "v1" && o.Kind() == "Secret":
+			delete(g.input.Secrets, name)
+			return
+		case o.APIVersion() == "v1" && o.Kind() == "ConfigMap":
+			delete(g.input.ConfigMaps, name)
+			return
+		}
 	}
 	g.build.byRef[o.Ref()] = o
 	switch {
