@@ -251,7 +251,7 @@ func floor() (float64, error) {
 			return 0, err
 		}
 	}
-	return float64((threadCPU()-begin).Nanoseconds()) / 1000 / n, nil
+	return float64((threadCPU() - begin).Nanoseconds()) / 1000 / n, nil
 }
 
 func threadCPU() time.Duration {
