@@ -97,6 +97,8 @@ type exchange struct {
 	subject  *policy.Token
 	decision policy.Decision
 	token    mint.Token
+	// assertion is the digest of the client's assertion, where it was needed.
+	assertion [sha256.Size]byte
 }
 
 // step is one step of an exchange, in the order of [exchange.run].
@@ -180,14 +182,21 @@ func (x *exchange) authenticate(ctx context.Context) *policy.Refusal {
 	if c.BasicPresent {
 		id = c.BasicID
 	}
+	if _, known := x.call.Service.Client(id); known {
+		x.record.Client = id
+	}
+	if id == "" && c.Assertion != "" {
+		// It names its client itself, and nobody has vouched for that yet. Counted
+		// by its digest, one that is sent over and over locks out itself alone, and
+		// not everybody who comes from the same address.
+		x.assertion = sha256.Sum256([]byte(c.Assertion))
+		id = string(x.assertion[:])
+	}
 	if x.Failures != nil && !x.Failures.Allow(id, x.call.Peer, x.now) {
 		return limited("too many failed authentications")
 	}
 	x.client, ref = x.Clients.Authenticate(ctx, x.call.Service, c, x.now)
 	if ref != nil {
-		if _, known := x.call.Service.Client(id); known {
-			x.record.Client = id
-		}
 		if x.Failures != nil && ref.Outcome == policy.Denied && ref.Reason != policy.FormInvalid {
 			x.Failures.Failed(id, x.call.Peer, x.now)
 		}
@@ -276,7 +285,10 @@ func (x *exchange) presented() {
 	if p.ActorToken != "" {
 		in = append(in, sha256.Sum256([]byte(p.ActorToken)))
 	}
-	if p.ClientAssertion != "" {
+	switch {
+	case x.assertion != [sha256.Size]byte{}:
+		in = append(in, x.assertion)
+	case p.ClientAssertion != "":
 		in = append(in, sha256.Sum256([]byte(p.ClientAssertion)))
 	}
 	x.record.TokensIn = in

@@ -123,7 +123,7 @@ func (c *counting) Once(ctx context.Context, purpose store.Purpose, owner, id st
 // a fetch.
 type watchedKeys struct {
 	behind trust.Keys
-	asked atomic.Int64
+	asked  atomic.Int64
 	// meanwhile runs while a key is asked for.
 	meanwhile func()
 }
@@ -405,3 +405,28 @@ func granted(t *testing.T, a oauth.Answer) *oauth.Response {
 	}
 	return a.Response
 }
+
+// claimsOf are the claims of a token that the main service issued, verified with
+// its published keys.
+func (w *world) claimsOf(token string) claims {
+	w.tb.Helper()
+	parsed, err := jose.Parse(token, jose.Limits{})
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	current, _ := w.ring.Current(mainService)
+	key, ok := current.Public.Key(parsed.KeyID())
+	if !ok {
+		w.tb.Fatal("the token's key is not published")
+	}
+	v, err := parsed.Verify(key, jose.Algorithms())
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	return v.Claims
+}
+
+// noKeys is a ring that has lost its keys.
+type noKeys struct{}
+
+func (noKeys) Current(string) (*keys.Current, bool) { return nil, false }
