@@ -176,8 +176,7 @@ func follow(ctx context.Context, dir *feed.Directory, eng *engine.Engine, say *n
 		default:
 			if !build.Unchanged {
 				if err := eng.Apply(build.Spec, build.Snapshot, build.CompileTime); err != nil {
-					say.trouble("the change is not in force; what was in force stays", err)
-					break
+					say.trouble("the change is in force; the signing keys did not follow it, and the ones before go on", err)
 				}
 			}
 			say.build(build)

@@ -6,7 +6,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -110,18 +109,18 @@ func New(o Options) *Engine {
 }
 
 // Apply puts a snapshot in force: its signing keys are made, its issuers' keys are
-// fetched, then it replaces the one before in one step.
+// fetched, then it replaces the one before in one step. An error is about the
+// signing keys, and the snapshot is in force all the same: what was revoked must
+// not come back because a disk is full. Nothing is signed without a key.
 func (e *Engine) Apply(spec *policy.Spec, snapshot *policy.Snapshot, compile time.Duration) error {
 	e.mu.Lock()
 	e.spec = spec
 	e.mu.Unlock()
-	if err := e.ensureKeys(); err != nil {
-		return err
-	}
+	err := e.ensureKeys()
 	e.issuers.SetSources(e.sources(snapshot))
 	e.metrics.Snapshot(spec, snapshot.Revision(), compile)
 	e.snapshot.Store(snapshot)
-	return nil
+	return err
 }
 
 // Settle waits until the first fetch of every issuer has ended, well or badly.
@@ -223,6 +222,7 @@ func (e *Engine) ensureKeys() error {
 		return nil
 	}
 	var shown []telemetry.SigningKey
+	var errs []error
 	for i := range e.spec.Services {
 		s := &e.spec.Services[i]
 		plan := keys.Plan{
@@ -230,7 +230,7 @@ func (e *Engine) ensureKeys() error {
 			Rotation: keys.Rotation{Period: s.Rotation.Period, PrePublish: s.Rotation.PrePublish},
 		}
 		if err := e.options.Ring.Ensure(s.Name, plan, e.options.Now()); err != nil {
-			return fmt.Errorf("signing keys of TokenService %s: %w", s.Name, err)
+			errs = append(errs, err) // one token service's trouble is not the others'
 		}
 		if k, ok := e.options.Ring.Current(s.Name); ok {
 			for _, slot := range k.Slots {
@@ -239,5 +239,5 @@ func (e *Engine) ensureKeys() error {
 		}
 	}
 	e.metrics.SigningKeys(shown)
-	return nil
+	return errors.Join(errs...)
 }
