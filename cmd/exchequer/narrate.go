@@ -6,12 +6,15 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"text/tabwriter"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/exchequer-dev/exchequer/api/v1alpha1"
 	"github.com/exchequer-dev/exchequer/exchanger/feed"
 	"github.com/exchequer-dev/exchequer/exchanger/server"
 	"github.com/exchequer-dev/exchequer/exchanger/translate"
@@ -104,7 +107,7 @@ func (n *narrator) tellStatuses(statuses []translate.ObjectStatus) {
 			rows = append(rows, [2]string{name, now[name]})
 		}
 	}
-	for name := range n.last {
+	for _, name := range slices.Sorted(maps.Keys(n.last)) {
 		if _, there := now[name]; !there {
 			rows = append(rows, [2]string{name, "gone"})
 		}
@@ -117,11 +120,12 @@ func (n *narrator) tellStatuses(statuses []translate.ObjectStatus) {
 	_ = w.Flush()
 }
 
-// conditionsOf is one line: every condition, with the reason where it is not true.
+// conditionsOf is one line: every condition, with the reason where it is not true,
+// or true in a way of its own: Suspended, Audit, Stale.
 func conditionsOf(s *translate.ObjectStatus) string {
 	parts := make([]string, 0, len(s.Conditions)+1)
 	for _, c := range s.Conditions {
-		if c.Status == metav1.ConditionTrue {
+		if c.Status == metav1.ConditionTrue && (c.Reason == c.Type || c.Reason == v1alpha1.ReasonNoExamples) {
 			parts = append(parts, c.Type+"=True")
 			continue
 		}

@@ -6,6 +6,7 @@ package feed
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -69,7 +70,7 @@ func (b *Builder) Build(objects []*Object, former map[string]*Object, revision u
 		Secrets: map[types.NamespacedName]map[string][]byte{}, ConfigMaps: map[types.NamespacedName]map[string]string{},
 		Namespaces: map[string]map[string]string{}, OperatorNamespace: b.namespace, Serve: true, Now: b.now().UTC(),
 		Compiler: b.compiler, Check: b.compiler.Check, KeyStatus: b.keyStatus,
-		CheckKeySet: func(set []byte) error { _, _, err := jose.ParseKeySet(set, jose.KeySetOptions{}); return err },
+		CheckKeySet: checkKeySet,
 	}
 	for _, o := range objects {
 		g.take(o)
@@ -85,6 +86,20 @@ func (b *Builder) Build(objects []*Object, former map[string]*Object, revision u
 	build.Snapshot, build.CompileTime = snapshot, b.now().Sub(start)
 	g.report()
 	return build, nil
+}
+
+// checkKeySet refuses a key set of which no key can verify anything.
+func checkKeySet(set []byte) error {
+	parsed, warnings, err := jose.ParseKeySet(set, jose.KeySetOptions{})
+	switch {
+	case err != nil:
+		return err
+	case parsed.Len() == 0 && len(warnings) > 0:
+		return errors.New("no key is usable: " + warnings[0].String())
+	case parsed.Len() == 0:
+		return errors.New("no key is usable")
+	}
+	return nil
 }
 
 // Find returns the object of a status.
@@ -134,11 +149,21 @@ func (g *gathering) take(o *Object) {
 			return
 		}
 	}
+	if o.APIVersion() == v1alpha1.GroupVersion.String() && o.Kind() == v1alpha1.PolicyTestKind {
+		return // A file format of `exchequer test`, which may lie among manifests.
+	}
+	if group, _, _ := strings.Cut(o.APIVersion(), "/"); group == v1alpha1.Group && !g.knows(o) {
+		// Somebody meant something by it, and must hear that it does nothing here.
+		g.problem(o, "apiVersion", v1alpha1.ReasonInvalid, "expected "+v1alpha1.GroupVersion.String()+", found "+o.APIVersion())
+		return
+	}
 	g.build.byRef[o.Ref()] = o
 	switch {
 	case o.APIVersion() == v1alpha1.GroupVersion.String():
 		g.build.Objects = append(g.build.Objects, o)
 		g.admit(o)
+	case strings.HasPrefix(o.APIVersion(), v1alpha1.GroupVersion.Group+"/") && o.Kind() != v1alpha1.PolicyTestKind:
+		g.problem(o, "apiVersion", v1alpha1.ReasonInvalid, "expected "+v1alpha1.GroupVersion.String()+", found "+o.APIVersion())
 	case o.APIVersion() == "v1" && o.Kind() == "Secret":
 		g.secret(o)
 	case o.APIVersion() == "v1" && o.Kind() == "ConfigMap":
@@ -310,16 +335,11 @@ func (g *gathering) report() {
 		if told[ref] || !ok {
 			continue
 		}
-		for _, kind := range [...]string{v1alpha1.ConditionAccepted, v1alpha1.ConditionResolvedRefs, v1alpha1.ConditionExamplesPassed} {
-			c := s.Condition(kind)
-			if c == nil || c.Status != metav1.ConditionFalse {
-				continue
-			}
-			field, _, found := strings.Cut(c.Message, ":")
-			if !found || strings.ContainsAny(field, " ") {
-				field = ""
-			}
-			g.problem(o, field, c.Reason, c.Message)
+		for _, p := range s.Problems {
+			g.problem(o, p.Field, p.Reason, p.Message)
+		}
+		if c := s.Condition(v1alpha1.ConditionExamplesPassed); c != nil && c.Status == metav1.ConditionFalse {
+			g.problem(o, "spec.examples", c.Reason, c.Message)
 		}
 	}
 }

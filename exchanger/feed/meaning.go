@@ -16,8 +16,8 @@ func Meaning(spec *policy.Spec) []string {
 	var out []string
 	for i := range spec.Policies {
 		p := &spec.Policies[i]
-		if p.AuditOnly {
-			continue
+		if p.AuditOnly || len(p.SubjectIssuers)+len(p.SelfOrigins) == 0 {
+			continue // It grants nothing, or knows no issuer whose tokens it takes.
 		}
 		clients := p.Clients
 		if p.AllClients {
@@ -36,7 +36,7 @@ func Meaning(spec *policy.Spec) []string {
 func sentence(p *policy.Policy, client, target string) string {
 	from := slices.Clone(p.SubjectIssuers)
 	if len(p.SelfOrigins) > 0 {
-		from = append(from, "itself (first from "+strings.Join(p.SelfOrigins, ", ")+")")
+		from = append(from, "this service (first from "+strings.Join(p.SelfOrigins, ", ")+")")
 	}
 	scopes := "without scope"
 	if len(p.Scopes) > 0 {

@@ -1,0 +1,45 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package feed
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
+)
+
+func TestTheMeaningOfAPolicyIsWhatItGrants(t *testing.T) {
+	t.Parallel()
+	of := func(change func(*policy.Policy)) *policy.Spec {
+		p := policy.Policy{
+			Namespace: "media", Name: "images", Clients: []string{"shop/app"}, Targets: []string{"media/images"},
+			SubjectIssuers: []string{"corp"}, Scopes: []string{"images"},
+		}
+		change(&p)
+		return &policy.Spec{Policies: []policy.Policy{p}}
+	}
+	tests := map[string]struct {
+		change func(*policy.Policy)
+		want   []string
+	}{
+		"with scopes": {func(*policy.Policy) {}, []string{
+			"shop/app may exchange tokens of corp for media/images with at most images (policy media/images)",
+		}},
+		"own tokens": {func(p *policy.Policy) { p.SubjectIssuers, p.SelfOrigins, p.Scopes = nil, []string{"corp", "east"}, nil }, []string{
+			"shop/app may exchange tokens of this service (first from corp, east) for media/images without scope (policy media/images)",
+		}},
+		"a policy in Audit mode grants nothing":             {func(p *policy.Policy) { p.AuditOnly = true }, nil},
+		"a policy whose issuers are all gone takes nothing": {func(p *policy.Policy) { p.SubjectIssuers = nil }, nil},
+		"a policy whose clients are all gone serves nobody": {func(p *policy.Policy) { p.Clients = nil }, nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if got := Meaning(of(test.change)); !slices.Equal(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
