@@ -9,9 +9,10 @@ import "time"
 // way. A request that leaves less is refused.
 const minRemaining = 10 * time.Second
 
-// maxTrace bounds how many policies of one target a trace keeps: an owner can
-// name one (client, target) in any number of policies, and an audit record is
-// one line. 100 lines of about 200 bytes are 20 KiB.
+// maxTrace bounds how many policies a trace keeps, of all targets together: an
+// owner can name one (client, target) in any number of policies, and an audit
+// record is one line. 100 lines of about 200 bytes are 20 KiB; with the longest
+// expressions and messages that a refusal repeats, 80 KiB.
 const maxTrace = 100
 
 // A target's owner can write any number of policies for one client, and each may
@@ -127,8 +128,9 @@ func (s *Snapshot) decide(r *Request, request []check[*deciding], policy []check
 	}
 	chosen := make([]*judging, len(d.targets))
 	traces := make([]TargetTrace, len(d.targets))
+	room := max(maxTrace/max(len(traces), 1), 1)
 	for i := range d.targets {
-		chosen[i] = d.choose(i, &traces[i])
+		chosen[i] = d.choose(i, &traces[i], room)
 	}
 	if ref := furthest(traces); ref != nil {
 		return refused(ref, traces)
@@ -142,8 +144,8 @@ func (s *Snapshot) decide(r *Request, request []check[*deciding], policy []check
 
 // choose finds the policy that allows the target: the first by name that grants
 // everything, else the first that grants less. Audit policies are judged and
-// traced, and never chosen.
-func (d *deciding) choose(i int, trace *TargetTrace) *judging {
+// traced, and never chosen. room is how many the trace keeps.
+func (d *deciding) choose(i int, trace *TargetTrace, room int) *judging {
 	id := d.targets[i].client.ID
 	trace.Target = id
 	trace.best = -1
@@ -160,7 +162,7 @@ func (d *deciding) choose(i int, trace *TargetTrace) *judging {
 			continue
 		}
 		j := d.judge(g, i)
-		trace.add(g, j)
+		trace.add(g, j, room)
 		if j.refusal == nil && !g.spec.AuditOnly && (found == nil || (found.narrowed && !j.narrowed)) {
 			found = j
 		}

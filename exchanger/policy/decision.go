@@ -84,11 +84,11 @@ type PolicyTrace struct {
 	Detail  string `json:"detail,omitempty"`
 }
 
-func (t *TargetTrace) add(g *grantPolicy, j *judging) {
+func (t *TargetTrace) add(g *grantPolicy, j *judging, room int) {
 	if j.refusal != nil && !g.spec.AuditOnly && j.failedAt > t.best {
 		t.best, t.bestRefusal = j.failedAt, j.refusal
 	}
-	if len(t.Policies) >= maxTrace {
+	if len(t.Policies) >= room {
 		t.Omitted++
 		return
 	}

@@ -138,16 +138,27 @@ func (i *TrustedIssuer) checkUser(t *Token, _ *Facts, _ Presented) *Refusal {
 func holds(r *compiledRule, facts *Facts, reason Reason, field string) *Refusal {
 	v, err := r.program.Eval(facts)
 	if err != nil {
-		return unable(reason, field+": "+r.text+" gives no answer for this request: "+err.Error())
+		return unable(reason, field+": "+shown(r.text)+" gives no answer for this request: "+err.Error())
 	}
 	b, ok := v.(bool)
 	if !ok {
-		return unable(reason, field+": "+r.text+" is not a boolean")
+		return unable(reason, field+": "+shown(r.text)+" is not a boolean")
 	}
 	if !b {
-		return deny(reason, field+": "+r.text+" is false"+because(r.message))
+		return deny(reason, field+": "+shown(r.text)+" is false"+because(r.message))
 	}
 	return nil
+}
+
+// maxShown is how much of an expression, which may have 4 KiB, a refusal repeats.
+const maxShown = 256
+
+// shown is the beginning of a long expression: enough to find it by.
+func shown(text string) string {
+	if len(text) <= maxShown {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxShown], "") + "…"
 }
 
 func because(message string) string {
