@@ -32,7 +32,7 @@ func keysOf(t *testing.T, object string) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys = append(keys, key.(string)) //nolint:errcheck // a key of an object is a string
+		keys = append(keys, key.(string))
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
 			t.Fatal(err)

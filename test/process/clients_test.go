@@ -20,6 +20,12 @@ func TestASecretGoesInTheHeaderOrInTheForm(t *testing.T) {
 	s.ask(s.user()).basic("shop/app", appSecret).images().send().allowed()
 	s.ask(s.user()).post("shop/app", appSecret).images().send().allowed()
 
+	t.Run("F50: in the header, a slash may stand as it is", func(t *testing.T) {
+		s := s.in(t)
+		raw := base64.StdEncoding.EncodeToString([]byte("shop/app:" + appSecret))
+		s.ask(s.user()).head("Authorization", "Basic "+raw).images().send().allowed()
+		s.ask(s.user()).head("Authorization", "basic "+raw).images().send().allowed()
+	})
 	t.Run("F54: both at once are refused, though both are right", func(t *testing.T) {
 		s := s.in(t)
 		s.ask(s.user()).basic("shop/app", appSecret).post("shop/app", appSecret).images().send().

@@ -176,7 +176,7 @@ func targetRefusals() map[string]refusal {
 			return s.ask(s.user(claims{"scope": "contacts"})).app().images().with("scope")
 		}, "ScopeNotGranted"),
 		"R31 F40: another case": scope(with("scope", "Images"), "ScopeUnknown"),
-		"F40: two spaces":       scope(with("scope", "images  images"), "ScopeUnknown"),
+		"F40: two spaces":       scope(with("scope", "images "+" contacts"), "ScopeUnknown"),
 		"F40: a quote":          scope(with("scope", `"images"`), "ScopeUnknown"),
 	}
 }

@@ -66,7 +66,13 @@ func (l *lockedBuffer) String() string {
 // returns when it listens.
 func (w *world) serve(flags ...string) *server {
 	w.t.Helper()
-	s := w.spawn(flags...)
+	return w.serveTo(nil, flags...)
+}
+
+// serveTo has a file for its standard output, or keeps that when there is none.
+func (w *world) serveTo(out *os.File, flags ...string) *server {
+	w.t.Helper()
+	s := w.spawnTo(out, flags...)
 	eventually(w.t, "exchequer serve listens", func() bool {
 		select {
 		case <-s.exited:
@@ -86,6 +92,11 @@ func (w *world) serve(flags ...string) *server {
 // spawn starts the program and returns at once.
 func (w *world) spawn(flags ...string) *server {
 	w.t.Helper()
+	return w.spawnTo(nil, flags...)
+}
+
+func (w *world) spawnTo(out *os.File, flags ...string) *server {
+	w.t.Helper()
 	s := &server{w, &process{audit: filepath.Join(w.t.TempDir(), "audit.jsonl"), exited: make(chan struct{})}}
 	s.client = &http.Client{
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
@@ -93,8 +104,11 @@ func (w *world) spawn(flags ...string) *server {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	args := append([]string{"serve", "--manifests", w.dir, "--listen", "127.0.0.1:0", "--audit", s.audit}, flags...)
-	s.cmd = exec.Command(program, args...) //nolint:noctx // ended by Cleanup, which sees its exit code
+	s.cmd = exec.Command(program, args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.errs
+	if out != nil {
+		s.cmd.Stdout = out
+	}
 	if err := s.cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}

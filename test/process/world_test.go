@@ -33,7 +33,7 @@ func runTests(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	program = filepath.Join(dir, "exchequer")
-	out, err := exec.Command("go", "build", "-o", program, "github.com/exchequer-dev/exchequer/cmd/exchequer").CombinedOutput() //nolint:noctx // a test binary's own time limit ends it
+	out, err := exec.Command("go", "build", "-o", program, "github.com/exchequer-dev/exchequer/cmd/exchequer").CombinedOutput()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, out)
 		return 1
