@@ -189,8 +189,8 @@ func TestF28TargetsAreASet(t *testing.T) {
 		r := granted(t, w.exchange(form(w.token(nil), url.Values{"audience": order, "scope": {"images contacts"}})))
 		c := w.claimsOf(r.AccessToken)
 		var aud []string
-		for _, a := range c["aud"].([]any) { //nolint:errcheck // two audiences are a list
-			aud = append(aud, a.(string)) //nolint:errcheck // of strings
+		for _, a := range c["aud"].([]any) {
+			aud = append(aud, a.(string))
 		}
 		slices.Sort(aud)
 		all = append(all, aud)

@@ -160,7 +160,7 @@ func TestTheRecordOfAGrantSaysWhatWasDecided(t *testing.T) {
 		Targets: []policy.TargetPolicy{{Target: images, Policy: "media/app-gets-images"}, {Target: contacts, Policy: "media/app-gets-contacts"}},
 		Grant:   oauth.GrantTokenExchange, Audiences: []string{images, contacts}, ScopeAsked: []string{"images", "contacts"},
 		ScopeGranted: []string{"images", "contacts"}, TokenType: policy.TypeAccessToken, Revision: 1,
-		KeyID: current.Signing.KeyID(), TokenID: c["jti"].(string), Transaction: c["txn"].(string), //nolint:errcheck // strings, or the test panics
+		KeyID: current.Signing.KeyID(), TokenID: c["jti"].(string), Transaction: c["txn"].(string),
 		TokensIn: [][sha256.Size]byte{sha256.Sum256([]byte(subject)), sha256.Sum256([]byte(assertion))},
 	}
 	a, b := string(want.AppendJSON(nil)), string(got.AppendJSON(nil))
