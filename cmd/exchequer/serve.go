@@ -194,7 +194,7 @@ func follow(ctx context.Context, dir *feed.Directory, eng *engine.Engine, say *n
 }
 
 func profile(file string) (stop func(), err error) {
-	out, err := os.OpenFile(file, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) //nolint:gosec // the operator names the file
+	out, err := os.OpenFile(file, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -140,10 +140,10 @@ func TestEveryWayInRefusesTheSameStructures(t *testing.T) {
 			p := strings.Split(token, ".")
 			return `{"protected":"` + p[0] + `","payload":"` + p[1] + `","signature":"` + p[2] + `"}`
 		}),
-		"F102: encrypted":                      whole(set("eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..AAAA.AAAA.AAAA")),
-		"F107: a signature in DER":             segment(2, func(s string) string { return "MEUCIQ" + s }),
-		"F107: r and s are 0":                  segment(2, set(strings.Repeat("A", 86))),
-		"F107: 63 bytes":                       segment(2, func(s string) string { return s[:84] }),
+		"F102: encrypted":                whole(set("eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..AAAA.AAAA.AAAA")),
+		"F107: a signature in DER":       segment(2, func(s string) string { return "MEUCIQ" + s }),
+		"F107: r and s are 0":            segment(2, set(strings.Repeat("A", 86))),
+		"F107: 63 bytes":                 segment(2, func(s string) string { return s[:84] }),
 		"a bit of the payload flipped":   segment(1, flip),
 		"a bit of the signature flipped": segment(2, flip),
 	} {

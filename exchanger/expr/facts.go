@@ -163,8 +163,11 @@ func variables(env policy.Environment) []variable {
 		return []variable{subject}
 	case policy.EnvPolicy, policy.EnvScope:
 		vars := []variable{
-			{"request", requestKind.typ, requestKind}, {"client", partyKind.typ, partyKind}, subject,
-			{"actor", tokenKind.typ, tokenKind}, {"target", partyKind.typ, partyKind},
+			{"request", requestKind.typ, requestKind},
+			{"client", partyKind.typ, partyKind},
+			subject,
+			{"actor", tokenKind.typ, tokenKind},
+			{"target", partyKind.typ, partyKind},
 		}
 		if env == policy.EnvScope {
 			vars = append(vars, variable{"parameter", types.StringType, nil})

@@ -35,7 +35,7 @@ func charge(frame *interpreter.ExecutionFrame, units int64) {
 		r = direct
 	} else {
 		v, _ := frame.ResolveName(meterName)
-		r = v.(*run) //nolint:forcetypeassert // the root activation is always a run
+		r = v.(*run) //nolint:errcheck // the root activation is always a run
 	}
 	r.charge(units)
 }

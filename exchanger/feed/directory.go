@@ -128,8 +128,11 @@ func (d *Directory) Watch(ctx context.Context, changed func()) error {
 			return nil
 		case <-w.Events:
 			settle.Reset(debounce)
-		case <-w.Errors:
+		case _, open := <-w.Errors:
 			// What was missed, the next poll finds.
+			if !open {
+				return nil
+			}
 		case <-poll.C:
 			if d.differs() {
 				settle.Reset(debounce)

@@ -93,7 +93,7 @@ func (c *client) get(ctx context.Context, what string, u *url.URL, limit int64) 
 		ferr.err = fmt.Errorf("fetch %s %s: %w", what, show(u), ferr.err)
 		return nil, nil, ferr
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1)) //nolint:forbidigo // bounded; the package's one place that reads a body
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	if err != nil {
 		return fail(classify(err, false), errors.New(clip("read body: "+err.Error())))
 	}

@@ -12,6 +12,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -52,7 +53,8 @@ func TestPrivateKeysSurvivePEM(t *testing.T) {
 	}
 	t.Run("F310: two generated keys have two kids", func(t *testing.T) {
 		t.Parallel()
-		if keyOf(t, ES256).KeyID() == keyOf(t, ES256).KeyID() {
+		one, other := keyOf(t, ES256), keyOf(t, ES256)
+		if one.KeyID() == other.KeyID() {
 			t.Error("one kid for two keys")
 		}
 	})
@@ -173,9 +175,9 @@ func TestSecretsDoNotPrint(t *testing.T) {
 			}
 			for what, raw := range map[string][]byte{"private key": secretBytes(t, key), "sealing key": seal.Bytes()} {
 				for form, text := range map[string]string{
-					"bytes": string(raw), "hexadecimal": fmt.Sprintf("%x", raw), "HEXADECIMAL": fmt.Sprintf("%X", raw),
+					"bytes": string(raw), "hexadecimal": hex.EncodeToString(raw), "HEXADECIMAL": strings.ToUpper(hex.EncodeToString(raw)),
 					"base64url": base64.RawURLEncoding.EncodeToString(raw), "base64": base64.RawStdEncoding.EncodeToString(raw),
-					"decimals": strings.Trim(fmt.Sprint(raw[:8]), "[]"), "Go": strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", raw[:8]), "[]byte{"), "}"),
+					"decimals": strings.Trim(fmt.Sprintf("%d", raw[:8]), "[]"), "Go": strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", raw[:8]), "[]byte{"), "}"),
 				} {
 					if strings.Contains(got, text) {
 						t.Errorf("the %s is printed in %s", what, form)

@@ -166,8 +166,8 @@ func TestSealingKeys(t *testing.T) {
 	t.Run("the largest claim that fits is sealed and opened, one byte more is refused", func(t *testing.T) {
 		t.Parallel()
 		k, keys := sealKey(t, "k")
-		n := 0
-		for n = MaxSealedBytes; n > 0; n-- {
+		n := MaxSealedBytes
+		for ; n > 0; n-- {
 			if sealed, err := k.Seal(make([]byte, n)); err == nil {
 				if got, err := keys.Open(sealed); err != nil || len(got) != n || len(sealed) > MaxSealedBytes {
 					t.Fatal(len(got), err)

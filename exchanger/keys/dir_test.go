@@ -283,9 +283,9 @@ func TestARestartAtAnyMomentConverges(t *testing.T) {
 		t.Parallel()
 		dir := filepath.Join(t.TempDir(), "keys")
 		seen := map[string]bool{}
-		for minute := time.Duration(0); minute < 750*60; minute += 15 {
+		for after := time.Duration(0); after < 750*time.Hour; after += 15 * time.Minute {
 			// A new process every quarter of an hour.
-			c := ensure(t, openDir(t, dir), "main", plan(), start.Add(minute*time.Minute))
+			c := ensure(t, openDir(t, dir), "main", plan(), start.Add(after))
 			for _, kid := range c.Public.KeyIDs() {
 				seen[kid] = true
 			}

@@ -94,7 +94,7 @@ func TestF309ATokenThatDiffersFromTheDecisionIsNotReleased(t *testing.T) {
 		t.Fatal(ref)
 	}
 	whole := decoded(t, token.Value)
-	sealed := whole["xqr"].(string) //nolint:errcheck // Mint has checked it
+	sealed := whole["xqr"].(string)
 	check := func(altered Token) string { return m.selfCheck(&altered, grant, k, sealed, facts(t, grant)) }
 	if what := check(resigned(t, token, whole, k)); what != "" {
 		t.Fatalf("the very same claims differ: %s", what)
@@ -175,7 +175,7 @@ func TestF309AClaimThatWasNotGrantedIsNoticedWhateverItsValue(t *testing.T) {
 				more := maps.Clone(whole)
 				more[name] = v
 				altered := resigned(t, token, more, k)
-				if m.selfCheck(&altered, grant, k, whole["xqr"].(string), facts(t, grant)) == "" { //nolint:errcheck // Mint has checked it
+				if m.selfCheck(&altered, grant, k, whole["xqr"].(string), facts(t, grant)) == "" {
 					t.Errorf("%#v was added, and nobody noticed", v)
 				}
 			}

@@ -72,7 +72,7 @@ func (w *world) privateKeyJWT(c *client, field string, in *v1alpha1.PrivateKeyJW
 	if !c.exactlyOne(field, set, "inline and configMapRef") {
 		return
 	}
-	keys := ""
+	var keys string
 	if in.Inline != nil {
 		keys = w.inlineKeys(c.object, field+".inline", in.Inline)
 	} else {

@@ -24,6 +24,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	ctx, cancel := context.WithTimeout(ctx, wholeStory)
 	err := run(ctx, os.Stdout, onTerminal(os.Stdout))
+	if errors.Is(ctx.Err(), context.Canceled) {
+		err = errors.New("interrupted; everything is taken down again")
+	}
 	cancel()
 	stop()
 	if err != nil {

@@ -68,7 +68,7 @@ func load(s *child, requests [][]byte) (result, error) {
 }
 
 func worker(address string, requests [][]byte, next *atomic.Int64) ([]time.Duration, error) {
-	conn, err := net.Dial("tcp", address) //nolint:noctx // a child on loopback; the run as a whole is bounded
+	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (s *child) rss() float64 {
 
 // mallocs reads the server's count of allocations from its metrics.
 func (s *child) mallocs() float64 {
-	resp, err := http.Get("http://" + s.address + "/metrics") //nolint:noctx // a child on loopback; the run as a whole is bounded
+	resp, err := http.Get("http://" + s.address + "/metrics")
 	if err != nil {
 		return 0
 	}

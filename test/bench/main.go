@@ -46,7 +46,7 @@ func run(rounds, n int, binary string, skipPolicies bool, profile string) error 
 	if binary == "" {
 		binary = filepath.Join(dir, "exchequer")
 		fmt.Println("building exchequer ...")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/exchequer").CombinedOutput(); err != nil { //nolint:gosec // the go tool
+		if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/exchequer").CombinedOutput(); err != nil {
 			return fmt.Errorf("build: %w: %s", err, out)
 		}
 	}

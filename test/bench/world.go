@@ -43,7 +43,7 @@ func (s *child) stop() {
 }
 
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a child on loopback; the run as a whole is bounded
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
@@ -172,7 +172,7 @@ func (w *world) exchequer(ctx context.Context, binary string, more ...string) (*
 		return nil, err
 	}
 	args := append([]string{"serve", "--manifests", dir, "--listen", address, "--audit", filepath.Join(w.dir, "audit.jsonl")}, more...)
-	return start(exec.CommandContext(ctx, binary, args...), address, nil) //nolint:gosec // our own program
+	return start(exec.CommandContext(ctx, binary, args...), address, nil)
 }
 
 func (w *world) reference(ctx context.Context) (*child, error) {
@@ -188,7 +188,7 @@ func (w *world) reference(ctx context.Context) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	return start(exec.CommandContext(ctx, self, "reference", address), address, bytes.NewReader(in)) //nolint:gosec // this program
+	return start(exec.CommandContext(ctx, self, "reference", address), address, bytes.NewReader(in))
 }
 
 func start(cmd *exec.Cmd, address string, in io.Reader) (*child, error) {
@@ -198,12 +198,12 @@ func start(cmd *exec.Cmd, address string, in io.Reader) (*child, error) {
 		return nil, err
 	}
 	for range 400 {
-		resp, err := http.Get("http://" + address + "/metrics") //nolint:noctx // a child on loopback; the run as a whole is bounded
+		resp, err := http.Get("http://" + address + "/metrics")
 		if err == nil {
 			_ = resp.Body.Close()
 			return s, nil
 		}
-		time.Sleep(25 * time.Millisecond) //nolint:forbidigo // waiting for a process
+		time.Sleep(25 * time.Millisecond)
 	}
 	s.stop()
 	return nil, fmt.Errorf("%s did not start: %s", cmd.Path, strings.TrimSpace(s.out.String()))

@@ -50,7 +50,8 @@ func TestFindingADeviation(t *testing.T) {
 	list := []deviation{
 		{File: "a", IDs: "1, 3, 7-9", Refused: "first"},
 		{File: "b", IDs: "valid", Refused: "second"},
-		{File: "c", IDs: "1", Refused: "third"}, {File: "c", IDs: "1-2", Refused: "fourth"},
+		{File: "c", IDs: "1", Refused: "third"},
+		{File: "c", IDs: "1-2", Refused: "fourth"},
 		{File: "d", IDs: "one", Refused: "fifth"},
 	}
 	for name, tc := range map[string]struct {
