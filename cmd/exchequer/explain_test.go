@@ -172,3 +172,16 @@ func TestEveryCheckOfARequestIsExplainedInWords(t *testing.T) {
 		}
 	}
 }
+
+func TestASubjectOfOurOwnIsSaidWithoutAnOriginThatIsNotKnown(t *testing.T) {
+	t.Parallel()
+	for want, s := range map[string]explainedSubject{
+		"corp:alice from TrustedIssuer corp":                                   {Issuer: "corp", Subject: "corp:alice"},
+		"corp:alice by a token of this service":                                {Issuer: "self", Subject: "corp:alice"},
+		"corp:alice by a token of this service, first from TrustedIssuer corp": {Issuer: "self", Origin: "corp", Subject: "corp:alice"},
+	} {
+		if got := s.line(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

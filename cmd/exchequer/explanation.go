@@ -244,7 +244,10 @@ func (r *explanation) facts() *ui.Table {
 func (s *explainedSubject) line() string {
 	out := s.Subject + " from TrustedIssuer " + s.Issuer
 	if s.Issuer == policy.SelfIssuer {
-		out = s.Subject + " by a token of this service, first from TrustedIssuer " + s.Origin
+		out = s.Subject + " by a token of this service"
+		if s.Origin != "" { // an audit record does not say it
+			out += ", first from TrustedIssuer " + s.Origin
+		}
 	}
 	if s.Class != "" {
 		out += ", " + string(s.Class)
