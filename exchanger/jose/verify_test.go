@@ -100,9 +100,11 @@ func keyOf(t *testing.T, alg string) *PublicKey {
 
 func TestPublicKeysAreNoSecrets(t *testing.T) {
 	t.Parallel()
-	for _, alg := range []string{RS256, ES256} {
-		number := map[string]string{RS256: "F82", ES256: "F83"}[alg]
-		t.Run(number+": the public key as HMAC secret, "+alg, func(t *testing.T) {
+	for name, alg := range map[string]string{
+		"F82: a public RSA key as HMAC secret": RS256,
+		"F83: a public EC key as HMAC secret":  ES256,
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			key := keyFor(t, alg)
 			der, err := x509.MarshalPKIXPublicKey(key.public.material())
