@@ -196,7 +196,7 @@ func TestF355NoCredentialAndNoStrangersClaimIsWrittenAnywhere(t *testing.T) {
 		form   url.Values
 		spoil  bool
 	}{
-		"F355: a grant":                          {},
+		"F355, R39: a grant":                     {},
 		"F355: a token of nobody's":              {over: claims{"iss": "https://canary-iss.example"}},
 		"F355: a token with a bad signature":     {spoil: true},
 		"F355: a token that is too old":          {over: claims{"iat": int64(1893400000), "exp": int64(1893410000)}},

@@ -229,7 +229,7 @@ func seriesOf(s *server) int {
 	return n
 }
 
-func TestF355R39NoTokenSecretOrStrangersClaimIsWrittenAnywhere(t *testing.T) {
+func TestF355NoTokenSecretOrStrangersClaimIsWrittenAnywhere(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).serve()
 	canary := func(name string) string { return "canary-" + name + "-" + random() }
