@@ -145,7 +145,10 @@ func (j *judging) mayActNamesClient() *Refusal {
 			}
 			named = true
 		case "client_id":
-			if s != j.client.spec.ID && j.deciding.issuer.aliases[s] != j.client.spec.ID {
+			_, isSub := may["sub"]
+			iss, has := may["iss"].(string)
+			elsewhere := !isSub && has && !j.clientIs(iss, s) // iss says whose client_id it is
+			if elsewhere || s != j.client.spec.ID && j.deciding.issuer.aliases[s] != j.client.spec.ID {
 				return deny(MayAct, "may_act names another client")
 			}
 			named = true

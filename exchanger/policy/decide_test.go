@@ -232,9 +232,11 @@ func chainCases() map[string]decideCase {
 			r.Client.Issuer, r.Client.Subject = "https://k8s.example", "system:serviceaccount:shop:frontend"
 			r.Subject.MayAct = map[string]any{"iss": "https://k8s.example", "sub": "system:serviceaccount:shop:frontend"}
 		}, granted("images")},
-		"may_act with a member that nobody knows refuses":   {mayAct(map[string]any{"sub": "corp-shop", "tenant": "x"}), refusedBy("mayAct", MayAct)},
-		"may_act that names nobody refuses":                 {mayAct(map[string]any{"iss": "https://corp.example"}), refusedBy("mayAct", MayAct)},
-		"may_act with something other than strings refuses": {mayAct(map[string]any{"sub": true}), refusedBy("mayAct", MayAct)},
+		"may_act that names the client by its ID here lets pass":          {mayAct(map[string]any{"iss": "https://corp.example", "client_id": "corp-shop"}), granted("images")},
+		"may_act that names a client by its ID at a third issuer refuses": {mayAct(map[string]any{"iss": "https://evil.example", "client_id": "shop/frontend"}), refusedBy("mayAct", MayAct)},
+		"may_act with a member that nobody knows refuses":                 {mayAct(map[string]any{"sub": "corp-shop", "tenant": "x"}), refusedBy("mayAct", MayAct)},
+		"may_act that names nobody refuses":                               {mayAct(map[string]any{"iss": "https://corp.example"}), refusedBy("mayAct", MayAct)},
+		"may_act with something other than strings refuses":               {mayAct(map[string]any{"sub": true}), refusedBy("mayAct", MayAct)},
 	}
 }
 
