@@ -92,7 +92,7 @@ func formRefusals() map[string]refusal {
 		"F51: a token and a line break":     form(func(s *server) *asking { return s.ask(s.user() + "\n").app().images() }, "FormInvalid"),
 		"F49: a parameter in other letters": form(func(s *server) *asking { return images(s).with("subject_token").with("Subject_Token", s.user()) }, "FormInvalid"),
 		"a DPoP proof":                      form(func(s *server) *asking { return images(s).head("DPoP", "a.b.c") }, "ParameterUnsupported"),
-		"F46, F201: requested_subject":            form(with("requested_subject", "corp:boss"), "ParameterUnsupported"),
+		"F46, F201: requested_subject":      form(with("requested_subject", "corp:boss"), "ParameterUnsupported"),
 		"R11: an actor token": form(func(s *server) *asking {
 			return images(s).with("actor_token", s.user()).with("actor_token_type", typeAccess)
 		}, "ActorForbidden"),
