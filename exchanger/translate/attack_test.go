@@ -140,3 +140,42 @@ func TestAnIssuerThatCannotBeReadKeepsItsPeopleFromTheIssuerWithoutPrefix(t *tes
 		t.Errorf("the issuers in force are %+v: expected legacy, which must not say what begins with staff:", got)
 	}
 }
+
+func TestWhatSelectorsFindIsBoundedForANamespace(t *testing.T) {
+	t.Parallel()
+	in := parseInput(t, []byte(attacked))
+	client, policy := in.Objects.ExchangeClients[0], in.Objects.ExchangePolicies[0]
+	in.Objects.ExchangePolicies = nil
+	for i := range 200 {
+		c := client
+		c.Name, c.Labels = fmt.Sprintf("c-%03d", i), map[string]string{"a": "b"}
+		in.Objects.ExchangeClients = append(in.Objects.ExchangeClients, c)
+	}
+	policy.Spec.Examples, policy.Spec.Subject.Rules = nil, nil
+	selector := &v1alpha1.Selector{MatchLabels: map[string]v1alpha1.LabelValue{"a": "b"}}
+	policy.Spec.Clients = []v1alpha1.PolicyClient{{Selector: selector}}
+	policy.Spec.Target.Clients = nil
+	for i := range 50 {
+		policy.Spec.Target.Clients = append(policy.Spec.Target.Clients, v1alpha1.TargetClient{Name: fmt.Sprintf("c-%03d", i)})
+	}
+	for i := range 30 {
+		p := policy
+		p.Name = fmt.Sprintf("p-%03d", i)
+		in.Objects.ExchangePolicies = append(in.Objects.ExchangePolicies, p)
+	}
+	in.Budget.Pairs = 100_000
+	got := translate.Translate(in)
+	if n := len(got.Spec.Policies); n != 10 || got.Spec.Policies[9].Name != "p-009" {
+		t.Errorf("%d policies of 10000 pairs each are in force, the budget is 100000", n)
+	}
+
+	for i := range in.Objects.ExchangePolicies {
+		p := &in.Objects.ExchangePolicies[i]
+		p.Spec.Target.Clients = p.Spec.Target.Clients[:1]
+		p.Spec.Clients = []v1alpha1.PolicyClient{{Selector: &v1alpha1.Selector{MatchLabels: map[string]v1alpha1.LabelValue{"a": "none"}}, NamespaceSelector: &v1alpha1.Selector{MatchExpressions: []v1alpha1.SelectorRequirement{{Key: "x", Operator: v1alpha1.SelectorDoesNotExist}}}}}
+	}
+	in.Budget.Pairs = 100
+	if n := len(translate.Translate(in).Spec.Policies); n != 4 {
+		t.Errorf("%d policies are in force whose selectors look at 202 clients and namespaces each, the budget is 1000", n)
+	}
+}

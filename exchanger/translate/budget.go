@@ -84,3 +84,49 @@ func (w *world) effortOf(namespace string) *int64 {
 	}
 	return left
 }
+
+// selectionsPerPair says how many clients, or namespaces, selectors may look at
+// for each pair that a namespace may have: 10,000,000 by default, at most 1 s.
+const selectionsPerPair = 10
+
+// spent is what the policies of a namespace have used of its budget.
+type spent struct{ pairs, selections int }
+
+func (w *world) spentBy(namespace string) *spent {
+	s, ok := w.spent[namespace]
+	if !ok {
+		s = &spent{}
+		w.spent[namespace] = s
+	}
+	return s
+}
+
+func (w *world) pairsBudget() int { return cmp.Or(w.in.Budget.Pairs, defaultBudgetPairs) }
+
+// looksAt takes what a selector looks at from the budget.
+func (w *world) looksAt(p *grant, field string, n int) bool {
+	s := w.spentBy(p.namespace)
+	if s.selections+n > selectionsPerPair*w.pairsBudget() {
+		p.problem(v1alpha1.ReasonQuotaExceeded, field, "the selectors of namespace %s look at more clients and namespaces than they may together; name clients, or write fewer selectors", p.namespace)
+		return false
+	}
+	s.selections += n
+	return true
+}
+
+// pairs takes the pairs of clients and targets of a policy from the budget: the
+// last policies by name are beyond it. A small selector in many small policies
+// would be gigabytes otherwise.
+func (w *world) pairs(p *grant) {
+	n := max(len(p.spec.Clients), 1) * len(p.spec.Targets)
+	s := w.spentBy(p.namespace)
+	if s.pairs+n > w.pairsBudget() {
+		p.problem(v1alpha1.ReasonQuotaExceeded, "spec",
+			"the policies of namespace %s may name %d pairs of a client and a target together; this one, by name, is beyond that: select fewer clients, or ask the platform for more", p.namespace, w.pairsBudget())
+		// After the first that does not fit, nothing fits.
+		s.pairs = w.pairsBudget()
+		p.spec.Clients = nil
+		return
+	}
+	s.pairs += n
+}

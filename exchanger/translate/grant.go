@@ -36,6 +36,7 @@ func (w *world) translatePolicy(p *grant) {
 		p.notSupported("spec.impersonation", "Allowed is not served yet; served: Forbidden")
 	}
 	w.policyTarget(p)
+	w.pairs(p)
 	w.policyToken(p)
 	p.spec.Rules = w.rules(p.object, "spec.rules", policy.EnvPolicy, spec.Rules, 32)
 	p.checkExamples()
@@ -114,12 +115,22 @@ func (w *world) selectedClients(p *grant, field string, in *v1alpha1.PolicyClien
 		return
 	}
 	found := false
-	for _, c := range w.clients {
-		inside := c.namespace == p.namespace
-		if in.NamespaceSelector != nil {
-			inside = selects(in.NamespaceSelector, w.labelsOf(c.namespace))
+	namespaces := []string{p.namespace}
+	if in.NamespaceSelector != nil {
+		if !w.looksAt(p, field, len(w.namespaces)) {
+			return
 		}
-		if inside && c.inForce() && c.service == p.service && selects(in.Selector, c.api.Labels) {
+		namespaces = slices.DeleteFunc(slices.Clone(w.namespaces), func(n string) bool { return !selects(in.NamespaceSelector, w.labelsOf(n)) })
+	}
+	var inside []*client
+	for _, n := range namespaces {
+		inside = append(inside, w.clientsOf[n]...)
+	}
+	if !w.looksAt(p, field, len(inside)) {
+		return
+	}
+	for _, c := range inside {
+		if c.inForce() && c.service == p.service && selects(in.Selector, c.api.Labels) {
 			p.spec.Clients = append(p.spec.Clients, c.spec.ID)
 			found = true
 		}

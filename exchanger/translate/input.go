@@ -86,6 +86,10 @@ type Budget struct {
 	// leaves room for 36 namespaces that use all of theirs. Key sets that clients
 	// refer to count as often as they are referred to.
 	Bytes int
+	// Pairs is the most pairs of a client and a target that its policies name, by
+	// name or by selector; default 1,000,000. Each is an entry of an index, of at
+	// most 130 bytes: 130 MB. What a selector finds counts, not how it is written.
+	Pairs int
 	// Effort is the most that the examples of its policies cost at each
 	// translation, in units of at most 50 ns; default 40,000,000, at most 2 s. An
 	// ordinary example costs some 500, so that is 80,000 of them.
@@ -96,6 +100,7 @@ type Budget struct {
 const (
 	defaultBudgetObjects = 10_000
 	defaultBudgetBytes   = 8 << 20
+	defaultBudgetPairs   = 1_000_000
 	defaultBudgetEffort  = 40_000_000
 )
 

@@ -58,6 +58,12 @@ type world struct {
 	keySets map[string]keySetResult
 	// effort is what the examples of each namespace may still cost.
 	effort map[string]*int64
+	// spent is what the policies of each namespace have used of its budget.
+	spent map[string]*spent
+	// clientsOf are the clients by namespace, as in clients; namespaces are theirs,
+	// sorted.
+	clientsOf  map[string][]*client
+	namespaces []string
 }
 
 type service struct {
@@ -104,7 +110,7 @@ func newWorld(in *Input) *world {
 	w := &world{
 		in: in, serviceByName: map[string]*service{}, issuerByName: map[string]*issuer{}, clientByRef: map[string]*client{},
 		scopeByName: map[scopeKey]*scope{}, reserved: map[string]string{}, labels: map[string]map[string]string{}, checked: map[checkKey]checkResult{}, gated: map[string]bool{},
-		keySets: map[string]keySetResult{}, effort: map[string]*int64{},
+		keySets: map[string]keySetResult{}, effort: map[string]*int64{}, spent: map[string]*spent{}, clientsOf: map[string][]*client{},
 	}
 	w.gather()
 	return w
@@ -121,7 +127,12 @@ func (w *world) gather() {
 		w.issuers = append(w.issuers, &issuer{object: w.add(newObject(kindIssuer, &api.ObjectMeta, api.Spec.Suspend, api.Spec)), api: api})
 	}
 	for _, api := range sorted(all.ExchangeClients) {
-		w.clients = append(w.clients, &client{object: w.add(newObject(kindClient, &api.ObjectMeta, api.Spec.Suspend, api.Spec)), api: api})
+		c := &client{object: w.add(newObject(kindClient, &api.ObjectMeta, api.Spec.Suspend, api.Spec)), api: api}
+		w.clients = append(w.clients, c)
+		if w.clientsOf[c.namespace] == nil {
+			w.namespaces = append(w.namespaces, c.namespace)
+		}
+		w.clientsOf[c.namespace] = append(w.clientsOf[c.namespace], c)
 	}
 	for _, api := range sorted(all.ClientScopes) {
 		w.scopes = append(w.scopes, &scope{object: w.add(newObject(kindScope, &api.ObjectMeta, api.Spec.Suspend, api.Spec)), api: api})
