@@ -58,3 +58,21 @@ func TestF227DecideAllocatesTheSameAmongManyPolicies(t *testing.T) {
 		t.Errorf("%v allocations among 10 policies, %v among 5000", a, z)
 	}
 }
+
+// Compiling ahead must give what compiling in order gives.
+func TestExpressionsCompiledAheadDecideTheSame(t *testing.T) {
+	t.Parallel()
+	spec := crowd(200)
+	for i := range spec.Policies {
+		spec.Policies[i].SubjectRules = []Rule{{Expression: fmt.Sprintf("group corp:staff%d", i)}}
+	}
+	policyNamed(spec, "images").SubjectRules = []Rule{{Expression: "group corp:boss"}}
+	snap := mustCompile(t, spec)
+	if d := snap.Decide(ask()); d.Reason != SubjectRule {
+		t.Errorf("got %s %s", d.Outcome, d.Reason)
+	}
+	spec.Policies[7].Rules = []Rule{{Expression: "no such word"}}
+	if _, err := Compile(spec, 1, words{}); err == nil {
+		t.Error("an expression that does not compile was passed over")
+	}
+}

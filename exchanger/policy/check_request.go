@@ -87,6 +87,10 @@ func (d *deciding) subjectTime() *Refusal {
 		return deny(TokenNotYetValid, "nbf is in the future")
 	case t.IssuedAt.After(now.Add(skew)):
 		return deny(TokenNotYetValid, "iat is in the future")
+	case t.ExpiresAt.Before(t.IssuedAt) || t.NotBefore.After(t.ExpiresAt):
+		// Clocks that differ let it come this far. What has expired has expired,
+		// whatever else is wrong with it: that is what people look for.
+		return deny(TokenMalformed, "exp is before iat or nbf")
 	case age > 0 && t.IssuedAt.Before(now.Add(-age)):
 		return deny(TokenTooOld, "iat is longer ago than maxTokenAge of TrustedIssuer "+d.issuer.spec.Name)
 	}

@@ -24,6 +24,7 @@ func Compile(spec *Spec, revision uint64, compiler Compiler) (*Snapshot, error) 
 		snapshot: &Snapshot{revision: revision, digest: digestOf(spec), services: make(map[string]*TokenService, len(spec.Services))},
 		programs: map[programKey]Program{},
 	}
+	c.ahead(spec)
 	for _, step := range []func(*Spec) error{c.services, c.issuers, c.clients, c.scopes, c.policies} {
 		if err := step(spec); err != nil {
 			return nil, fmt.Errorf("compile snapshot: %w", err)

@@ -27,8 +27,16 @@ func main() {
 	n := flag.Int("n", 8000, "exchanges a round")
 	binary := flag.String("exchequer", "", "program to measure; built when empty")
 	skipPolicies := flag.Bool("skip-policies", false, "do not measure Decide and Compile")
+	skipExchanges := flag.Bool("skip-exchanges", false, "measure Decide and Compile alone")
 	profile := flag.String("profile", "", "keep a CPU profile of exchequer under (a) in this file, instead of comparing")
 	flag.Parse()
+	if *skipExchanges {
+		if err := policies(); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(*rounds, *n, *binary, *skipPolicies, *profile); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
