@@ -124,19 +124,13 @@ func (w *world) judge(p *grant, snapshot *policy.Snapshot) {
 
 // sightOf limits what the examples of a policy can tell its owners.
 func (w *world) sightOf(p *grant) *sight {
-	own := map[string]bool{}
-	for _, c := range w.clients {
-		if c.namespace != p.namespace || c.service != p.service || !c.inForce() {
-			continue
-		}
-		for _, name := range append(append([]string{c.spec.ID}, c.spec.Audiences...), c.spec.Resources...) {
-			own[name] = true
-		}
-	}
 	return &sight{
 		effort:  w.effortOf(p.namespace),
 		targets: p.spec.Targets,
-		target:  func(name string) bool { return own[name] },
+		target: func(name string) bool {
+			c, ok := w.holders[[2]string{p.service.name, name}]
+			return ok && c.namespace == p.namespace
+		},
 		issuer: func(name string) bool {
 			i, ok := w.issuerByName[name]
 			return ok && i.service == p.service && w.mayName(i, p.namespace)

@@ -116,10 +116,10 @@ func (w *world) policyAudience(p *grant, in *v1alpha1.AudienceRule) {
 // One that nobody has contributes nothing and is unmatched: were it refused, the
 // policy would come into force when somebody's deletion gives it an excuse.
 func (w *world) knownAudiences(p *grant, list []string) []string {
-	known := w.audiencesInReach(p)
+	known := w.issuerAudiences(p)
 	var out []string
 	for _, a := range list {
-		if known[a] {
+		if known[a] || w.isOwnAudience(p, a) {
 			out = append(out, a)
 		} else {
 			p.miss("audience", a)
@@ -128,10 +128,9 @@ func (w *world) knownAudiences(p *grant, list []string) []string {
 	return out
 }
 
-// audiencesInReach are the audiences and client IDs of the issuers that the policy
-// names, and, where it admits our own tokens, the names of its namespace's and of
-// the listed clients.
-func (w *world) audiencesInReach(p *grant) map[string]bool {
+// issuerAudiences are the audiences and client IDs of the issuers that the policy
+// names.
+func (w *world) issuerAudiences(p *grant) map[string]bool {
 	known := map[string]bool{}
 	for _, name := range p.spec.SubjectIssuers {
 		i := w.issuerByName[name]
@@ -142,18 +141,17 @@ func (w *world) audiencesInReach(p *grant) map[string]bool {
 			known[c.ID] = true
 		}
 	}
-	if len(p.spec.SelfOrigins) == 0 {
-		return known
-	}
-	for _, c := range w.clients {
-		if !c.inForce() || c.service != p.service || (c.namespace != p.namespace && !contains(p.spec.Clients, c.spec.ID)) {
-			continue
-		}
-		for _, a := range append(append([]string{c.spec.ID}, c.spec.Audiences...), c.spec.Resources...) {
-			known[a] = true
-		}
-	}
 	return known
+}
+
+// isOwnAudience says whether a policy that admits our own tokens may want them to
+// be for a name: one of its namespace's clients or of the listed ones.
+func (w *world) isOwnAudience(p *grant, name string) bool {
+	if len(p.spec.SelfOrigins) == 0 {
+		return false
+	}
+	c, ok := w.holders[[2]string{p.service.name, name}]
+	return ok && (c.namespace == p.namespace || contains(p.spec.Clients, c.spec.ID))
 }
 
 // policyTarget resolves what may be asked for.

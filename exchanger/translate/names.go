@@ -208,6 +208,11 @@ func (w *world) clientConflicts() {
 		if c.inForce() {
 			c.clientID = c.spec.ID
 			w.clientByRef[c.ref()] = c
+			for _, list := range [...][]string{{c.spec.ID}, c.spec.Audiences, c.spec.Resources} {
+				for _, name := range list {
+					w.holders[[2]string{c.service.name, name}] = c
+				}
+			}
 		}
 	}
 }

@@ -48,7 +48,9 @@ type world struct {
 	serviceByName map[string]*service
 	issuerByName  map[string]*issuer
 	clientByRef   map[string]*client
-	scopeByName   map[scopeKey]*scope
+	// holders are the clients in force by TokenService and each of their names.
+	holders     map[[2]string]*client
+	scopeByName map[scopeKey]*scope
 	// reserved says why nobody can have a name.
 	reserved map[string]string
 	labels   map[string]map[string]string
@@ -110,7 +112,7 @@ func newWorld(in *Input) *world {
 	w := &world{
 		in: in, serviceByName: map[string]*service{}, issuerByName: map[string]*issuer{}, clientByRef: map[string]*client{},
 		scopeByName: map[scopeKey]*scope{}, reserved: map[string]string{}, labels: map[string]map[string]string{}, checked: map[checkKey]checkResult{}, gated: map[string]bool{},
-		keySets: map[string]keySetResult{}, effort: map[string]*int64{}, spent: map[string]*spent{}, clientsOf: map[string][]*client{},
+		keySets: map[string]keySetResult{}, effort: map[string]*int64{}, spent: map[string]*spent{}, clientsOf: map[string][]*client{}, holders: map[[2]string]*client{},
 	}
 	w.gather()
 	return w
