@@ -121,6 +121,8 @@ func (a *account) check(svc *policy.TokenService, now time.Time) *policy.Refusal
 		detail = "client assertion: iat is in the future"
 	case a.notBefore.After(now.Add(a.skew)):
 		detail = "client assertion: nbf is in the future"
+	case a.expires.Before(a.since) || a.notBefore.After(a.expires):
+		detail = "client assertion: exp is before iat or nbf"
 	case a.maxAge > 0 && a.since.Before(now.Add(-a.maxAge)):
 		detail = "client assertion: iat is longer ago than maxTokenAge of TrustedIssuer " + a.issuer
 	case !a.revokedBefore.IsZero() && a.since.Before(a.revokedBefore):

@@ -100,6 +100,8 @@ func TestAServiceAccountIsRefused(t *testing.T) {
 		"iat in the future":                      {sign(world.Claims{"iat": at + 31}), policy.ClientCredentials},
 		"nbf in the future":                      {sign(world.Claims{"nbf": at + 31}), policy.ClientCredentials},
 		"older than maxTokenAge":                 {sign(world.Claims{"iat": at - 25*3600, "nbf": nil}), policy.ClientCredentials},
+		"F125: exp is before iat":                {sign(world.Claims{"iat": at + 20, "nbf": nil, "exp": at + 10}), policy.ClientCredentials},
+		"F125: nbf is after exp":                 {sign(world.Claims{"nbf": at + 20, "exp": at + 10}), policy.ClientCredentials},
 		"expired":                                {sign(world.Claims{"iat": at - 7200, "nbf": at - 7200, "exp": at - 3600}), policy.ClientCredentials},
 		"a typ that no service account has":      {w.Sign(w.East, world.Claims{"typ": "at+jwt"}, w.AccountClaims("shop", "frontend")), policy.ClientCredentials},
 		"F68: an issuer that is not for clients": {w.Sign(w.Corp, nil, w.CorpClaims(world.Claims{"aud": world.Issuer, "kubernetes.io": w.AccountClaims("shop", "frontend")["kubernetes.io"], "sub": "system:serviceaccount:shop:frontend"})), policy.ClientCredentials},

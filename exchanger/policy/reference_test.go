@@ -72,6 +72,9 @@ func (ref reference) subjectStands(issuer *Issuer, service *Service) bool {
 	if !r.Now.Before(t.ExpiresAt.Add(issuer.ClockSkew)) || t.NotBefore.After(r.Now.Add(issuer.ClockSkew)) || t.IssuedAt.After(r.Now.Add(issuer.ClockSkew)) {
 		return false
 	}
+	if t.ExpiresAt.Before(t.IssuedAt) || t.NotBefore.After(t.ExpiresAt) {
+		return false
+	}
 	if !own && t.IssuedAt.Before(r.Now.Add(-issuer.MaxTokenAge)) {
 		return false
 	}
