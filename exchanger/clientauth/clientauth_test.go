@@ -23,8 +23,8 @@ func TestExactlyOneMethodAuthenticates(t *testing.T) {
 		credentials clientauth.Credentials
 		want        policy.Reason
 	}{
-		"F53, R12: nothing":                         {clientauth.Credentials{}, policy.ClientCredentials},
-		"F53, F77, R35: a client_id alone":          {clientauth.Credentials{ClientID: id}, policy.ClientCredentials},
+		"F53, R12: nothing":                    {clientauth.Credentials{}, policy.ClientCredentials},
+		"F53, F77, R35: a client_id alone":     {clientauth.Credentials{ClientID: id}, policy.ClientCredentials},
 		"F53: a client_id that nobody has":     {clientauth.Credentials{ClientID: "no/body"}, policy.ClientCredentials},
 		"F54: Basic and client_secret":         {clientauth.Credentials{BasicPresent: true, BasicID: id, BasicSecret: world.Secret, ClientID: id, ClientSecret: world.Secret}, policy.FormInvalid},
 		"F54: Basic and an assertion":          {clientauth.Credentials{BasicPresent: true, BasicID: id, BasicSecret: world.Secret, AssertionType: clientauth.AssertionType, Assertion: own}, policy.FormInvalid},

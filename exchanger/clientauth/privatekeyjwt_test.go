@@ -117,7 +117,7 @@ func TestPrivateKeyJWTIsRefused(t *testing.T) {
 		"F60: iat is a boolean":                         {sign(nil, world.Claims{"iat": true}), policy.ClientCredentials},
 		"F60: nbf in the future":                        {sign(nil, world.Claims{"nbf": at + 31}), policy.ClientCredentials},
 		"F60: nbf is a string":                          {sign(nil, world.Claims{"nbf": "0"}), policy.ClientCredentials},
-		"F61, F151: no jti":                                   {sign(nil, world.Claims{"jti": nil}), policy.ClientCredentials},
+		"F61, F151: no jti":                             {sign(nil, world.Claims{"jti": nil}), policy.ClientCredentials},
 		"F61: an empty jti":                             {sign(nil, world.Claims{"jti": ""}), policy.ClientCredentials},
 		"F61: jti is a number":                          {sign(nil, world.Claims{"jti": 7}), policy.ClientCredentials},
 		"F61: a jti of 257 bytes":                       {sign(nil, world.Claims{"jti": strings.Repeat("j", 257)}), policy.ClientCredentials},
