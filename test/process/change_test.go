@@ -54,15 +54,19 @@ func TestAChangedFileIsInForceWithoutARestart(t *testing.T) {
 			s := w.serve()
 			try := func() *reply { return s.ask(s.user()).app().images().send() }
 			try().allowed()
-			tc.change(w)
-			eventually(t, name+" takes effect", func() bool { return try().status != http.StatusOK })
+			s.applied(func() { tc.change(w) })
 			r := try()
+			if r.status == http.StatusOK {
+				t.Fatalf("it took no effect: %s", r.body)
+			}
 			if tc.code != "" {
 				r.refused(tc.status, tc.code, tc.reason)
 			}
-			for file, text := range before {
-				w.write(file, text)
-			}
+			s.applied(func() {
+				for file, text := range before {
+					w.write(file, text)
+				}
+			})
 			eventually(t, "taken back, it is as before", func() bool { return try().status == http.StatusOK })
 		})
 	}
@@ -120,10 +124,13 @@ func TestAFileThatCannotBeParsedKeepsItsLastObjects(t *testing.T) {
 	try().allowed()
 
 	t.Run("F329: what another file takes away is gone all the same", func(t *testing.T) {
-		w.change("clients.yaml", "metadata: {namespace: shop, name: app}\nspec:", "metadata: {namespace: shop, name: app}\nspec:\n  suspend: true")
-		eventually(t, "the client is suspended", func() bool { return try().status == http.StatusUnauthorized })
-		w.change("clients.yaml", "\n  suspend: true", "")
-		eventually(t, "the client is back", func() bool { return try().status == http.StatusOK })
+		s := s.in(t)
+		s.applied(func() {
+			w.change("clients.yaml", "metadata: {namespace: shop, name: app}\nspec:", "metadata: {namespace: shop, name: app}\nspec:\n  suspend: true")
+		})
+		try().refused(http.StatusUnauthorized, "invalid_client", "ClientSuspended")
+		s.applied(func() { w.change("clients.yaml", "\n  suspend: true", "") })
+		try().allowed()
 	})
 	t.Run("mended, the file counts again", func(t *testing.T) {
 		w.write("media.yaml", strings.Replace(good, "'corp:staff' in subject.groups\", message: staff only}]\n  target:\n    clients: [{name: images", "false\", message: nobody}]\n  target:\n    clients: [{name: images", 1))
@@ -169,18 +176,24 @@ func TestADirectoryThatIsSwappedByALink(t *testing.T) {
 	if got := try(); got != http.StatusOK {
 		t.Fatalf("got %d", got)
 	}
-	version("2", func(file, text string) string {
-		if file == "clients.yaml" {
-			return strings.Replace(text, "metadata: {namespace: shop, name: app}\nspec:", "metadata: {namespace: shop, name: app}\nspec:\n  suspend: true", 1)
-		}
-		return text
+	s.applied(func() {
+		version("2", func(file, text string) string {
+			if file == "clients.yaml" {
+				return strings.Replace(text, "metadata: {namespace: shop, name: app}\nspec:", "metadata: {namespace: shop, name: app}\nspec:\n  suspend: true", 1)
+			}
+			return text
+		})
 	})
 	if err := os.RemoveAll(filepath.Join(mount, "..2026_1")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the second version is in force", func() bool { return try() == http.StatusUnauthorized })
-	version("3", same)
-	eventually(t, "the third version is in force", func() bool { return try() == http.StatusOK })
+	if got := try(); got != http.StatusUnauthorized {
+		t.Errorf("the second version: got %d", got)
+	}
+	s.applied(func() { version("3", same) })
+	if got := try(); got != http.StatusOK {
+		t.Errorf("the third version: got %d", got)
+	}
 }
 
 func TestAnInvalidObjectDropsOutAndTheOthersStay(t *testing.T) {

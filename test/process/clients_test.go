@@ -110,16 +110,19 @@ func TestASecretIsRotatedWithoutAGap(t *testing.T) {
 	s := w.serve()
 	try := func(secret string) int { return s.ask(s.user()).basic("shop/app", secret).images().send().status }
 
-	w.change("clients.yaml", "- clientSecret: {sha256: "+digest(appSecret)+"}",
-		"- clientSecret: {sha256: "+digest(appSecret)+"}\n  - clientSecret: {sha256: $NEXTDIGEST}")
-	eventually(t, "the new secret is accepted", func() bool { return try(next) == http.StatusOK })
-	if got := try(appSecret); got != http.StatusOK {
-		t.Fatalf("with two secrets the old one gets %d", got)
-	}
-	w.change("clients.yaml", "- clientSecret: {sha256: "+digest(appSecret)+"}\n", "")
-	eventually(t, "the old secret is refused", func() bool { return try(appSecret) == http.StatusUnauthorized })
-	if got := try(next); got != http.StatusOK {
-		t.Fatalf("with the old secret gone the new one gets %d", got)
+	one, two := "- clientSecret: {sha256: "+digest(appSecret)+"}\n", "- clientSecret: {sha256: $NEXTDIGEST}\n"
+	for _, step := range []struct {
+		change   func()
+		old, new int
+	}{
+		{func() {}, http.StatusOK, http.StatusUnauthorized},
+		{func() { s.applied(func() { w.change("clients.yaml", one, one+"  "+two) }) }, http.StatusOK, http.StatusOK},
+		{func() { s.applied(func() { w.change("clients.yaml", one+"  ", "") }) }, http.StatusUnauthorized, http.StatusOK},
+	} {
+		step.change()
+		if first, second := try(appSecret), try(next); first != step.old || second != step.new {
+			t.Errorf("the old secret gets %d, want %d; the new one %d, want %d", first, step.old, second, step.new)
+		}
 	}
 }
 

@@ -72,14 +72,12 @@ func TestASecretThatIsReferencedIsRotatedByItsOwner(t *testing.T) {
 	if got := try(imagesSecret); got != http.StatusOK {
 		t.Fatalf("got %d", got)
 	}
-	w.change("media.yaml", imagesSecret, next)
-	eventually(t, "the new secret is accepted", func() bool { return try(next) == http.StatusOK })
-	if got := try(imagesSecret); got != http.StatusUnauthorized {
-		t.Errorf("the old secret gets %d", got)
+	s.applied(func() { w.change("media.yaml", imagesSecret, next) })
+	if first, second := try(imagesSecret), try(next); first != http.StatusUnauthorized || second != http.StatusOK {
+		t.Errorf("the old secret gets %d, the new one %d", first, second)
 	}
 	t.Run("F75: one that is too short is none", func(t *testing.T) {
-		w.change("media.yaml", next, "short")
-		eventually(t, "the secret before it is refused", func() bool { return try(next) == http.StatusUnauthorized })
+		s.in(t).applied(func() { w.change("media.yaml", next, "short") })
 		if got := try("short"); got != http.StatusUnauthorized {
 			t.Errorf("the short secret gets %d", got)
 		}
@@ -111,8 +109,10 @@ func TestKeysInConfigMaps(t *testing.T) {
 	}
 	old := *w
 	w.eastKey, w.signerKey = newKey(t, "east-2"), newKey(t, "signer-2")
-	keys(keySet(t, w.eastKey), keySet(t, w.signerKey))
-	eventually(t, "the new keys are accepted", func() bool { return worker() == http.StatusOK && signer() == http.StatusOK })
+	s.applied(func() { keys(keySet(t, w.eastKey), keySet(t, w.signerKey)) })
+	if worker() != http.StatusOK || signer() != http.StatusOK {
+		t.Errorf("with new keys the worker gets %d, the signer %d", worker(), signer())
+	}
 	t.Run("F173: tokens of the keys that were taken out are refused, and so are remembered ones", func(t *testing.T) {
 		s := s.in(t)
 		if r := s.ask(s.forWorker()).assertion(old.account("shop", "worker")).images().send(); r.status != http.StatusUnauthorized {
@@ -133,8 +133,10 @@ func TestARememberedTokenDiesWithItsKey(t *testing.T) {
 	if got := try(); got != http.StatusOK {
 		t.Fatalf("got %d", got)
 	}
-	w.change("platform.yaml", w.words["$CLUSTERKEYS"], keySet(t, newKey(t, "east-2")))
-	eventually(t, "the same token is refused", func() bool { return try() == http.StatusUnauthorized })
+	s.applied(func() { w.change("platform.yaml", w.words["$CLUSTERKEYS"], keySet(t, newKey(t, "east-2"))) })
+	if got := try(); got != http.StatusUnauthorized {
+		t.Errorf("the same token gets %d", got)
+	}
 }
 
 func TestNamespacesAreChosenByTheirLabels(t *testing.T) {
@@ -154,11 +156,15 @@ func TestNamespacesAreChosenByTheirLabels(t *testing.T) {
 	if got := try(); got != http.StatusOK {
 		t.Fatalf("got %d", got)
 	}
-	labels("no")
-	eventually(t, "the namespace is out", func() bool { return try() == http.StatusUnauthorized })
+	s.applied(func() { labels("no") })
+	if got := try(); got != http.StatusUnauthorized {
+		t.Errorf("when the namespace is out, its client gets %d", got)
+	}
 	s.said("NamespaceNotAllowed")
-	labels("yes")
-	eventually(t, "the namespace is back", func() bool { return try() == http.StatusOK })
+	s.applied(func() { labels("yes") })
+	if got := try(); got != http.StatusOK {
+		t.Errorf("when the namespace is back, its client gets %d", got)
+	}
 }
 
 func TestTheOperatorsNamespaceIsTheOneThatIsNamed(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -154,6 +155,30 @@ func (s *server) signal(sig syscall.Signal) {
 func (s *server) said(text string) {
 	s.t.Helper()
 	eventually(s.t, "exchequer serve says "+text, func() bool { return strings.Contains(s.errs.String(), text) })
+}
+
+// applied makes a change and waits until it is in force. Where a client's
+// credentials change, asking until it works would be taken for guessing.
+func (s *server) applied(change func()) {
+	s.t.Helper()
+	before := s.revision()
+	change()
+	eventually(s.t, "the change is in force", func() bool { return s.revision() > before })
+}
+
+func (s *server) revision() int {
+	s.t.Helper()
+	for line := range strings.Lines(s.get("/metrics").body) {
+		if value, ok := strings.CutPrefix(line, "exchequer_snapshot_revision "); ok {
+			n, err := strconv.Atoi(strings.TrimSpace(value))
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			return n
+		}
+	}
+	s.t.Fatal("the metrics have no revision")
+	return 0
 }
 
 // reply is an HTTP answer.
