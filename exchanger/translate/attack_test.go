@@ -179,3 +179,23 @@ func TestWhatSelectorsFindIsBoundedForANamespace(t *testing.T) {
 		t.Errorf("%d policies are in force whose selectors look at 202 clients and namespaces each, the budget is 1000", n)
 	}
 }
+
+func TestTheExpressionsOfANamespaceAreBounded(t *testing.T) {
+	t.Parallel()
+	in := parseInput(t, []byte(attacked))
+	policy := in.Objects.ExchangePolicies[0]
+	policy.Spec.Examples = nil
+	in.Objects.ExchangePolicies = nil
+	for i := range 100 {
+		p := policy
+		p.Name = fmt.Sprintf("p-%03d", i)
+		text := fmt.Sprintf("subject.subject != '%04d'", i/2)
+		p.Spec.Subject.Rules = []v1alpha1.Rule{{Expression: v1alpha1.Expression(text)}}
+		in.Objects.ExchangePolicies = append(in.Objects.ExchangePolicies, p)
+	}
+	in.Budget.Expressions = 10 * len("subject.subject != '0000'")
+	got := translate.Translate(in)
+	if n := len(got.Spec.Policies); n != 20 || got.Spec.Policies[19].Name != "p-019" {
+		t.Errorf("%d policies are in force: expected 20, with the 10 different expressions that fit", n)
+	}
+}

@@ -89,13 +89,18 @@ func (w *world) effortOf(namespace string) *int64 {
 // for each pair that a namespace may have: 10,000,000 by default, at most 1 s.
 const selectionsPerPair = 10
 
-// spent is what the policies of a namespace have used of its budget.
-type spent struct{ pairs, selections int }
+// spent is what a namespace has used of its budget.
+type spent struct {
+	pairs, selections int
+	// texts are its expressions, and bytes their length.
+	texts map[string]bool
+	bytes int
+}
 
 func (w *world) spentBy(namespace string) *spent {
 	s, ok := w.spent[namespace]
 	if !ok {
-		s = &spent{}
+		s = &spent{texts: map[string]bool{}}
 		w.spent[namespace] = s
 	}
 	return s
@@ -129,4 +134,22 @@ func (w *world) pairs(p *grant) {
 		return
 	}
 	s.pairs += n
+}
+
+// compiles takes an expression that the namespace has not had yet from its budget.
+// Others' equal ones make no difference: what one namespace has is no matter of
+// another's.
+func (w *world) compiles(o *object, field, text string) bool {
+	s, most := w.spentBy(o.namespace), cmp.Or(w.in.Budget.Expressions, defaultBudgetText)
+	if o.namespace == "" || s.texts[text] {
+		return true
+	}
+	if s.bytes+len(text) > most {
+		s.bytes = most
+		o.problem(v1alpha1.ReasonQuotaExceeded, field, "the different expressions of namespace %s may have %d bytes together: delete some, or ask the platform for more", o.namespace, most)
+		return false
+	}
+	s.texts[text] = true
+	s.bytes += len(text)
+	return true
 }

@@ -26,6 +26,9 @@ func (w *world) expression(o *object, field string, env policy.Environment, want
 		o.invalid(field, "expected a CEL expression")
 		return text
 	}
+	if !w.compiles(o, field, text) {
+		return text
+	}
 	checked := w.check(checkKey{env, want, text})
 	for _, warning := range checked.warnings {
 		o.warn("%s: %s", field, warning)

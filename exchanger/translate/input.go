@@ -90,6 +90,10 @@ type Budget struct {
 	// name or by selector; default 1,000,000. Each is an entry of an index, of at
 	// most 130 bytes: 130 MB. What a selector finds counts, not how it is written.
 	Pairs int
+	// Expressions is the most bytes of different expressions; default 2 MiB. To
+	// compile a byte takes 4 µs at most, so that is 8 s the first time; later they
+	// are found in the compiler's cache.
+	Expressions int
 	// Effort is the most that the examples of its policies cost at each
 	// translation, in units of at most 50 ns; default 40,000,000, at most 2 s. An
 	// ordinary example costs some 500, so that is 80,000 of them.
@@ -101,6 +105,7 @@ const (
 	defaultBudgetObjects = 10_000
 	defaultBudgetBytes   = 8 << 20
 	defaultBudgetPairs   = 1_000_000
+	defaultBudgetText    = 2 << 20
 	defaultBudgetEffort  = 40_000_000
 )
 
