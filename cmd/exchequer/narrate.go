@@ -7,14 +7,15 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
-	"text/tabwriter"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/exchequer-dev/exchequer/api/v1alpha1"
+	"github.com/exchequer-dev/exchequer/cmd/internal/ui"
 	"github.com/exchequer-dev/exchequer/exchanger/feed"
 	"github.com/exchequer-dev/exchequer/exchanger/server"
 	"github.com/exchequer-dev/exchequer/exchanger/translate"
@@ -23,25 +24,37 @@ import (
 // mostLines bounds what one change prints: a person reads a screen of it.
 const mostLines = 40
 
+// gone is said of an object that is not there any more.
+const gone = "gone"
+
 // narrator tells people what serve does: what changed, and what it now means.
 type narrator struct {
 	mu      sync.Mutex
-	out     io.Writer
+	screen  *ui.Screen
 	last    map[string]string
 	told    map[string]bool
 	meaning []string
 }
 
-func newNarrator(out io.Writer) *narrator { return &narrator{out: out, last: map[string]string{}} }
+func newNarrator(out io.Writer) *narrator {
+	return &narrator{screen: ui.NewScreen(out, os.Getenv), last: map[string]string{}}
+}
 
-func (n *narrator) warn(text string) { n.line("warning: " + text) }
+func (n *narrator) warn(text string) { n.line(ui.Warn, "warning: ", text) }
 
-func (n *narrator) trouble(text string, err error) { n.line("PROBLEM: " + text + ": " + err.Error()) }
+func (n *narrator) trouble(text string, err error) {
+	n.line(ui.Bad, "PROBLEM: ", text+": "+err.Error())
+}
 
-func (n *narrator) line(text string) {
+// line writes one line whose beginning says what kind of line it is.
+func (n *narrator) line(style ui.Style, begin, text string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	fmt.Fprintln(n.out, text)
+	n.say(style, begin, text)
+}
+
+func (n *narrator) say(style ui.Style, begin, text string) {
+	n.screen.Line(n.screen.Paint(style, begin), n.screen.Paint(ui.Plain, text))
 }
 
 func (n *narrator) problems(list []feed.Problem) {
@@ -59,11 +72,11 @@ func (n *narrator) tellProblems(list []feed.Problem) {
 			continue
 		}
 		if fresh++; fresh <= mostLines {
-			fmt.Fprintln(n.out, "PROBLEM: "+p.String())
+			n.say(ui.Bad, "PROBLEM: ", p.String())
 		}
 	}
 	if fresh > mostLines {
-		fmt.Fprintf(n.out, "PROBLEM: and %d more\n", fresh-mostLines)
+		n.say(ui.Bad, "PROBLEM: ", fmt.Sprintf("and %d more", fresh-mostLines))
 	}
 	n.told = now
 }
@@ -78,21 +91,21 @@ func (n *narrator) build(b *feed.Build) {
 	gained, lost := feed.Difference(n.meaning, meaning)
 	n.meaning = meaning
 	if !b.Unchanged || len(gained)+len(lost) > 0 {
-		fmt.Fprintf(n.out, "revision %d in force: %d objects, %d policies\n", b.Snapshot.Revision(), len(b.Statuses), len(b.Spec.Policies))
+		n.say(ui.Strong, fmt.Sprintf("revision %d in force: ", b.Snapshot.Revision()), fmt.Sprintf("%d objects, %d policies", len(b.Statuses), len(b.Spec.Policies)))
 	}
 	for i, s := range gained {
 		if i == mostLines {
-			fmt.Fprintf(n.out, "  + and %d more\n", len(gained)-i)
+			n.say(ui.Good, "  + ", fmt.Sprintf("and %d more", len(gained)-i))
 			break
 		}
-		fmt.Fprintln(n.out, "  + "+s)
+		n.say(ui.Good, "  + ", s)
 	}
 	for i, s := range lost {
 		if i == mostLines {
-			fmt.Fprintf(n.out, "  - and %d more\n", len(lost)-i)
+			n.say(ui.Bad, "  - ", fmt.Sprintf("and %d more", len(lost)-i))
 			break
 		}
-		fmt.Fprintln(n.out, "  - no longer: "+s)
+		n.say(ui.Bad, "  - no longer: ", s)
 	}
 }
 
@@ -109,15 +122,33 @@ func (n *narrator) tellStatuses(statuses []translate.ObjectStatus) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(n.last)) {
 		if _, there := now[name]; !there {
-			rows = append(rows, [2]string{name, "gone"})
+			rows = append(rows, [2]string{name, gone})
 		}
 	}
 	n.last = now
-	w := tabwriter.NewWriter(n.out, 0, 8, 2, ' ', 0)
+	widest := 0
 	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s\n", r[0], r[1])
+		widest = max(widest, len(r[0]))
 	}
-	_ = w.Flush()
+	for _, r := range rows {
+		n.screen.Line(n.screen.Paint(ui.Plain, fmt.Sprintf("%-*s  ", widest, r[0])), n.painted(r[1]))
+	}
+}
+
+// painted gives every condition the look of its status.
+func (n *narrator) painted(conditions string) string {
+	parts := strings.Split(conditions, " ")
+	for i, p := range parts {
+		style := ui.Warn
+		switch {
+		case strings.HasSuffix(p, "=True"):
+			style = ui.Good
+		case strings.Contains(p, "=False"), p == gone:
+			style = ui.Bad
+		}
+		parts[i] = n.screen.Paint(style, p)
+	}
+	return strings.Join(parts, " ")
 }
 
 // conditionsOf is one line: every condition, with the reason where it is not true,
@@ -142,8 +173,8 @@ func (n *narrator) serving(l server.Listeners, b *feed.Build) {
 	defer n.mu.Unlock()
 	if b != nil {
 		for _, svc := range b.Snapshot.Services() {
-			fmt.Fprintf(n.out, "token service %s: %s/token\n", svc.Name(), svc.Issuer())
+			n.say(ui.Strong, "token service "+svc.Name()+": ", svc.Issuer()+"/token")
 		}
 	}
-	fmt.Fprintf(n.out, "listening on %s\n", l.Main.Addr())
+	n.say(ui.Strong, "listening on ", l.Main.Addr().String())
 }
