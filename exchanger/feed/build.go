@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,14 +60,16 @@ type Build struct {
 	// Unchanged says that the snapshot decides just as the one before it.
 	Unchanged bool
 
-	byRef map[string]*Object
+	// byRef has every object of a kind that means something here, admitted those of
+	// ours that the schema lets pass.
+	byRef, admitted map[string]*Object
 }
 
 // Build admits, translates and compiles objects. former are the objects in force
 // before, by reference: a change that the API server would refuse leaves the
 // former object in force. It never fails as a whole for one object's sake.
 func (b *Builder) Build(objects []*Object, former map[string]*Object, revision uint64) (*Build, error) {
-	g := &gathering{Builder: b, former: former, build: &Build{byRef: map[string]*Object{}}}
+	g := &gathering{Builder: b, former: former, build: &Build{byRef: map[string]*Object{}, admitted: map[string]*Object{}}, twice: map[string]bool{}}
 	g.input = translate.Input{
 		Secrets: map[types.NamespacedName]map[string][]byte{}, ConfigMaps: map[types.NamespacedName]map[string]string{},
 		Namespaces: map[string]map[string]string{}, OperatorNamespace: b.namespace, Serve: true, Now: b.now().UTC(),
@@ -84,9 +88,16 @@ func (b *Builder) Build(objects []*Object, former map[string]*Object, revision u
 		return nil, err
 	}
 	build.Snapshot, build.CompileTime = snapshot, b.now().Sub(start)
+	for ref := range g.twice {
+		delete(build.admitted, ref)
+	}
 	g.report()
 	return build, nil
 }
+
+// inForce are the objects that the next change is compared with: what was refused
+// as a whole never was there.
+func (b *Build) inForce() map[string]*Object { return b.admitted }
 
 // checkKeySet refuses a key set of which no key can verify anything.
 func checkKeySet(set []byte) error {
@@ -121,6 +132,7 @@ type gathering struct {
 	former map[string]*Object
 	input  translate.Input
 	build  *Build
+	twice  map[string]bool
 }
 
 func (g *gathering) problem(o *Object, field, reason, message string) {
@@ -133,44 +145,56 @@ func (g *gathering) broken(o *Object, field, message string) {
 }
 
 // take takes one manifest in. Kinds that mean nothing here are passed over, as
-// kubectl applies them to somebody else.
+// kubectl applies them to somebody else: also those with a name that one of ours
+// has too.
 func (g *gathering) take(o *Object) {
-	if other, dup := g.build.byRef[o.Ref()]; dup && g.knows(o) {
-		g.broken(o, "metadata.name", fmt.Sprintf("stands here twice; first at %s:%d: keep one", other.File, other.Line))
-		// Translation refuses both copies of an object of ours. Of these two kinds
-		// nothing is used either: which copy counts would hang on the files' names.
-		name := types.NamespacedName{Namespace: o.Namespace(), Name: o.Name()}
-		switch {
-		case o.APIVersion() == "v1" && o.Kind() == "Secret":
-			delete(g.input.Secrets, name)
-			return
-		case o.APIVersion() == "v1" && o.Kind() == "ConfigMap":
-			delete(g.input.ConfigMaps, name)
-			return
-		}
-	}
-	if o.APIVersion() == v1alpha1.GroupVersion.String() && o.Kind() == v1alpha1.PolicyTestKind {
+	group, _, _ := strings.Cut(o.APIVersion(), "/")
+	switch {
+	case o.APIVersion() == v1alpha1.GroupVersion.String() && o.Kind() == v1alpha1.PolicyTestKind:
 		return // A file format of `exchequer test`, which may lie among manifests.
-	}
-	if group, _, _ := strings.Cut(o.APIVersion(), "/"); group == v1alpha1.Group && !g.knows(o) {
+	case group == v1alpha1.Group && !g.knows(o):
 		// Somebody meant something by it, and must hear that it does nothing here.
 		g.problem(o, "apiVersion", v1alpha1.ReasonInvalid, "expected "+v1alpha1.GroupVersion.String()+", found "+o.APIVersion())
 		return
+	case !g.knows(o):
+		return
+	case o.Name() == "":
+		g.broken(o, "metadata.name", "metadata.name is missing: it must be a string that is not empty")
+		return
+	}
+	first, twice := g.build.byRef[o.Ref()]
+	if twice {
+		g.broken(o, "metadata.name", fmt.Sprintf("stands here twice; first at %s:%d: keep one", first.File, first.Line))
+		g.twice[o.Ref()] = true
 	}
 	g.build.byRef[o.Ref()] = o
 	switch {
-	case o.APIVersion() == v1alpha1.GroupVersion.String():
+	case group == v1alpha1.Group:
+		// Translation refuses both copies of an object of ours.
 		g.build.Objects = append(g.build.Objects, o)
 		g.admit(o)
-	case strings.HasPrefix(o.APIVersion(), v1alpha1.GroupVersion.Group+"/") && o.Kind() != v1alpha1.PolicyTestKind:
-		g.problem(o, "apiVersion", v1alpha1.ReasonInvalid, "expected "+v1alpha1.GroupVersion.String()+", found "+o.APIVersion())
-	case o.APIVersion() == "v1" && o.Kind() == "Secret":
+	case o.Kind() == "Secret":
 		g.secret(o)
-	case o.APIVersion() == "v1" && o.Kind() == "ConfigMap":
+	case o.Kind() == "ConfigMap":
 		g.configMap(o)
-	case o.APIVersion() == "v1" && o.Kind() == "Namespace":
+	default:
 		meta, _ := o.Content["metadata"].(map[string]any)
-		g.input.Namespaces[o.Name()] = stringMap(meta["labels"])
+		if labels, ok := g.strings(o, "metadata.labels", meta["labels"]); ok {
+			g.input.Namespaces[o.Name()] = labels
+		}
+	}
+	if twice && group != v1alpha1.Group {
+		// Of these kinds nothing is used either: which copy counts would hang on the
+		// files' names.
+		name := types.NamespacedName{Namespace: o.Namespace(), Name: o.Name()}
+		switch o.Kind() {
+		case "Secret":
+			delete(g.input.Secrets, name)
+		case "ConfigMap":
+			delete(g.input.ConfigMaps, name)
+		default:
+			delete(g.input.Namespaces, o.Name())
+		}
 	}
 }
 
@@ -265,7 +289,9 @@ func (g *gathering) decode(o *Object, content map[string]any) {
 	if err != nil {
 		g.problem(o, "", v1alpha1.ReasonInvalid, "cannot be decoded: "+err.Error())
 		g.undecodable(o, "cannot be decoded")
+		return
 	}
+	g.build.admitted[o.Ref()] = g.build.byRef[o.Ref()]
 }
 
 func decodeInto[T any](content map[string]any, list *[]T) error {
@@ -286,20 +312,26 @@ func (g *gathering) secret(o *Object) {
 		g.broken(o, "metadata", "metadata.namespace is missing: a Secret is namespaced")
 		return
 	}
-	data := map[string][]byte{}
-	encoded, _ := o.Content["data"].(map[string]any)
-	for k, v := range encoded {
-		raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text(v)), ""))
+	encoded, ok := g.strings(o, "data", o.Content["data"])
+	plain, ok2 := g.strings(o, "stringData", o.Content["stringData"])
+	if !ok || !ok2 {
+		return
+	}
+	data := make(map[string][]byte, len(encoded)+len(plain))
+	for _, k := range slices.Sorted(maps.Keys(encoded)) {
+		raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(encoded[k]), ""))
 		if err != nil {
-			g.problem(o, "data."+k, v1alpha1.ReasonInvalid, "is not base64: put plain text under stringData")
-			continue
+			g.problem(o, "data["+k+"]", v1alpha1.ReasonInvalid, "is not base64: put plain text under stringData")
+			ok = false
 		}
 		data[k] = raw
 	}
-	for k, v := range stringMap(o.Content["stringData"]) {
+	for k, v := range plain {
 		data[k] = []byte(v)
 	}
-	g.input.Secrets[types.NamespacedName{Namespace: o.Namespace(), Name: o.Name()}] = data
+	if ok {
+		g.input.Secrets[types.NamespacedName{Namespace: o.Namespace(), Name: o.Name()}] = data
+	}
 }
 
 func (g *gathering) configMap(o *Object) {
@@ -307,18 +339,29 @@ func (g *gathering) configMap(o *Object) {
 		g.broken(o, "metadata", "metadata.namespace is missing: a ConfigMap is namespaced")
 		return
 	}
-	g.input.ConfigMaps[types.NamespacedName{Namespace: o.Namespace(), Name: o.Name()}] = stringMap(o.Content["data"])
+	if data, ok := g.strings(o, "data", o.Content["data"]); ok {
+		g.input.ConfigMaps[types.NamespacedName{Namespace: o.Namespace(), Name: o.Name()}] = data
+	}
 }
 
-func stringMap(v any) map[string]string {
-	m, _ := v.(map[string]any)
-	out := make(map[string]string, len(m))
-	for k, e := range m {
-		if s, ok := e.(string); ok {
-			out[k] = s
-		}
+// strings reads a map of strings. As in a cluster, an object in which it is
+// anything else is refused as a whole.
+func (g *gathering) strings(o *Object, path string, v any) (map[string]string, bool) {
+	m, ok := v.(map[string]any)
+	if !ok && v != nil {
+		g.problem(o, path, v1alpha1.ReasonInvalid, "expected a map of strings")
+		return nil, false
 	}
-	return out
+	out, ok := make(map[string]string, len(m)), true
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		s, isString := m[k].(string)
+		if !isString && m[k] != nil {
+			g.problem(o, path+"["+k+"]", v1alpha1.ReasonInvalid, "expected a string: put it in quotes")
+			ok = false
+		}
+		out[k] = s
+	}
+	return out, ok
 }
 
 // report makes problems of the conditions that are false and that no problem of

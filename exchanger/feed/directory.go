@@ -6,7 +6,6 @@ package feed
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,9 +20,14 @@ import (
 const (
 	// debounce gathers what one editor or one ConfigMap update writes.
 	debounce = 100 * time.Millisecond
+	// settleWithin is when a change is taken up though more of them follow: a
+	// folder in which something writes all the time never settles.
+	settleWithin = time.Second
 	// pollEvery finds changes that no notification told of: network file systems
 	// and swapped links do not always notify.
 	pollEvery = 2 * time.Second
+	// readTries is how often a directory is read again that changes meanwhile.
+	readTries = 5
 )
 
 // Directory is a directory of manifests that is read again whenever it changes.
@@ -37,7 +41,10 @@ type Directory struct {
 	revision uint64
 	digest   string
 	current  *policy.Snapshot
-	stamp    string
+	// stamp is the state of the directory when it was last read; behind says that
+	// what was read then is not in force.
+	stamp  string
+	behind bool
 	// confirmed is when the directory was last found to be as it was read.
 	confirmed time.Time
 }
@@ -53,22 +60,10 @@ func NewDirectory(root string, builder *Builder) *Directory {
 func (d *Directory) Load() (*Build, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	stamp := d.fingerprint()
-	paths, err := Files(d.root)
+	objects, problems, err := d.read()
+	d.behind = true
 	if err != nil {
 		return nil, err
-	}
-	next := make(map[string][]*Object, len(paths))
-	var objects []*Object
-	var problems []Problem
-	for _, path := range paths {
-		found, bad := ReadFile(path)
-		if len(bad) > 0 {
-			problems = append(problems, d.keepLast(path, bad)...)
-			found = d.files[path]
-		}
-		next[path] = found
-		objects = append(objects, found...)
 	}
 	build, err := d.builder.Build(objects, d.former, d.revision+1)
 	if err != nil {
@@ -76,7 +71,7 @@ func (d *Directory) Load() (*Build, error) {
 	}
 	build.Broken = build.Broken || len(problems) > 0
 	build.Problems = append(problems, build.Problems...)
-	d.files, d.former, d.stamp, d.confirmed = next, build.inForce(), stamp, d.builder.now()
+	d.former, d.behind, d.confirmed = build.inForce(), false, d.builder.now()
 	if build.Snapshot.Digest() == d.digest {
 		// Nothing that decides anything changed: the snapshot in force stays, with
 		// its revision.
@@ -89,15 +84,34 @@ func (d *Directory) Load() (*Build, error) {
 	return build, nil
 }
 
-// inForce are the objects that the next change is compared with.
-func (b *Build) inForce() map[string]*Object {
-	out := make(map[string]*Object, len(b.Objects))
-	for _, o := range b.Objects {
-		if f, ok := b.byRef[o.Ref()]; ok {
-			out[o.Ref()] = f
+// read reads all files as they are at one moment: a directory that changes
+// meanwhile, as a mounted ConfigMap does, is read again, so that no mixture of
+// before and after is ever in force.
+func (d *Directory) read() (objects []*Object, problems []Problem, err error) {
+	next := map[string][]*Object{}
+	for range readTries {
+		d.stamp, _ = d.fingerprint()
+		paths, err := Files(d.root)
+		if err != nil {
+			return nil, nil, err
+		}
+		clear(next)
+		objects, problems = nil, nil
+		for _, path := range paths {
+			found, bad := ReadFile(path)
+			if len(bad) > 0 {
+				problems = append(problems, d.keepLast(path, bad)...)
+				found = d.files[path]
+			}
+			next[path] = found
+			objects = append(objects, found...)
+		}
+		if after, _ := d.fingerprint(); after == d.stamp {
+			break
 		}
 	}
-	return out
+	d.files = next
+	return objects, problems, nil
 }
 
 func (d *Directory) keepLast(path string, bad []Problem) []Problem {
@@ -109,8 +123,8 @@ func (d *Directory) keepLast(path string, bad []Problem) []Problem {
 	return bad
 }
 
-// Watch calls changed after every change of the directory, at most once per
-// debounce, until ctx ends.
+// Watch calls changed after every change of the directory, when it has settled,
+// until ctx ends.
 func (d *Directory) Watch(ctx context.Context, changed func()) error {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -122,12 +136,20 @@ func (d *Directory) Watch(ctx context.Context, changed func()) error {
 	defer poll.Stop()
 	settle := time.NewTimer(debounce)
 	settle.Stop()
+	var first time.Time // of the changes that are to settle
+	noticed := func() {
+		now := time.Now()
+		if first.IsZero() {
+			first = now
+		}
+		settle.Reset(max(0, min(debounce, settleWithin-now.Sub(first))))
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-w.Events:
-			settle.Reset(debounce)
+			noticed()
 		case _, open := <-w.Errors:
 			// What was missed, the next poll finds.
 			if !open {
@@ -135,9 +157,10 @@ func (d *Directory) Watch(ctx context.Context, changed func()) error {
 			}
 		case <-poll.C:
 			if d.differs() {
-				settle.Reset(debounce)
+				noticed()
 			}
 		case <-settle.C:
+			first = time.Time{}
 			d.watchFolders(w)
 			if d.differs() {
 				changed()
@@ -149,10 +172,13 @@ func (d *Directory) Watch(ctx context.Context, changed func()) error {
 func (d *Directory) differs() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.fingerprint() != d.stamp {
+	now, readable := d.fingerprint()
+	if now != d.stamp {
 		return true
 	}
-	d.confirmed = d.builder.now()
+	if readable && !d.behind {
+		d.confirmed = d.builder.now()
+	}
 	return false
 }
 
@@ -167,30 +193,29 @@ func (d *Directory) Confirmed() time.Time {
 // directory would be swapped. Adding one again does nothing.
 func (d *Directory) watchFolders(w *fsnotify.Watcher) {
 	_ = w.Add(filepath.Dir(filepath.Clean(d.root)))
-	_ = filepath.WalkDir(d.root+string(filepath.Separator), func(path string, e fs.DirEntry, err error) error {
-		if err == nil && e.IsDir() {
-			_ = w.Add(path)
-		}
-		return nil
-	})
+	found := &walk{}
+	_ = found.root(d.root) // What cannot be read is for Load to tell.
+	for _, folder := range found.folders {
+		_ = w.Add(folder)
+	}
 }
 
 // fingerprint tells two states of the directory apart by names, sizes, times and
-// what links point to, without reading the files.
-func (d *Directory) fingerprint() string {
+// what links point to, without reading the files; false when it cannot be read.
+func (d *Directory) fingerprint() (string, bool) {
 	paths, err := Files(d.root)
 	if err != nil {
-		return "unreadable"
+		return "unreadable: " + err.Error(), false
 	}
 	var b strings.Builder
 	for _, p := range paths {
 		info, err := os.Stat(p)
 		if err != nil {
-			fmt.Fprintf(&b, "%s ?\n", p)
+			fmt.Fprintf(&b, "%q ?\n", p)
 			continue
 		}
 		target, _ := filepath.EvalSymlinks(p)
-		fmt.Fprintf(&b, "%s %s %d %d\n", p, target, info.Size(), info.ModTime().UnixNano())
+		fmt.Fprintf(&b, "%q %q %d %d\n", p, target, info.Size(), info.ModTime().UnixNano())
 	}
-	return b.String()
+	return b.String(), true
 }

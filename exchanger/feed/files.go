@@ -6,6 +6,7 @@ package feed
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,62 +18,102 @@ import (
 // pointed at the wrong place.
 const maxFiles = 10000
 
+// maxFolders bounds the folders of a directory: links can make a few of them look
+// like millions.
+const maxFolders = 10000
+
 // Files lists the manifests under the given files and directories, sorted:
 // *.yaml, *.yml and *.json. Names that start with a dot are passed over, so that
-// the hidden folders of a mounted ConfigMap are read through its links, once.
+// the hidden folders of a mounted ConfigMap are read through its links, once;
+// links to folders are followed, because its folders are such links.
 func Files(roots ...string) ([]string, error) {
-	var out []string
+	w := &walk{}
 	for _, root := range roots {
-		info, err := os.Stat(root)
-		if err != nil {
-			return nil, fmt.Errorf("manifests %s: %w", root, errors.Unwrap(err))
+		if err := w.root(root); err != nil {
+			var at *fs.PathError
+			if errors.As(err, &at) && filepath.Clean(at.Path) == filepath.Clean(root) {
+				err = at.Err // the path stands before it already
+			}
+			return nil, fmt.Errorf("manifests %s: %w", root, err)
 		}
-		if !info.IsDir() {
-			out = append(out, root)
-			continue
-		}
-		found, err := walk(root)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, found...)
 	}
-	slices.Sort(out)
-	return slices.Compact(out), nil
+	slices.Sort(w.files)
+	return slices.Compact(w.files), nil
 }
 
-func walk(root string) ([]string, error) {
-	var out []string
-	err := filepath.WalkDir(root+string(filepath.Separator), func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
+// walk is what was found on the way through directories.
+type walk struct {
+	files   []string
+	folders []string
+}
+
+func (w *walk) root(root string) error {
+	info, err := os.Stat(root)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		w.files = append(w.files, root)
+		return nil
+	}
+	return w.folder(root, nil)
+}
+
+// folder walks one folder. above are the folders that it lies in, as they really
+// are: a link back to one of them leads nowhere new.
+func (w *walk) folder(path string, above []string) error {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	if real, err = filepath.Abs(real); err != nil {
+		return err
+	}
+	if slices.Contains(above, real) {
+		return nil
+	}
+	if w.folders = append(w.folders, path); len(w.folders) > maxFolders {
+		return fmt.Errorf("more than %d folders", maxFolders)
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	above = append(slices.Clip(above), real)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		if err := w.entry(filepath.Join(path, e.Name()), e, above); err != nil {
 			return err
 		}
-		if strings.HasPrefix(d.Name(), ".") && path != root+string(filepath.Separator) {
-			if d.IsDir() {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if d.IsDir() || !isManifest(path) {
-			return nil
-		}
-		if len(out) >= maxFiles {
-			return fmt.Errorf("more than %d files", maxFiles)
-		}
-		out = append(out, path)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("manifests %s: %w", root, err)
 	}
-	return out, nil
+	return nil
+}
+
+func (w *walk) entry(path string, e fs.DirEntry, above []string) error {
+	isFolder := e.IsDir()
+	if e.Type()&fs.ModeSymlink != 0 {
+		// A link to nothing is a file that cannot be read, and is told as one.
+		info, err := os.Stat(path)
+		isFolder = err == nil && info.IsDir()
+	}
+	switch {
+	case isFolder:
+		return w.folder(path, above)
+	case !isManifest(path):
+		return nil
+	}
+	if w.files = append(w.files, path); len(w.files) > maxFiles {
+		return fmt.Errorf("more than %d files", maxFiles)
+	}
+	return nil
 }
 
 func isManifest(path string) bool {
-	switch filepath.Ext(path) {
+	switch ext := filepath.Ext(path); ext {
 	case ".yaml", ".yml", ".json":
-		base := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-		return base != "kustomization" && !strings.HasSuffix(base, "_test")
+		return strings.TrimSuffix(filepath.Base(path), ext) != "kustomization" && !IsTestFile(path)
 	}
 	return false
 }
@@ -84,18 +125,28 @@ func IsTestFile(path string) bool {
 
 // ReadFile reads one file of manifests within the bounds.
 func ReadFile(path string) ([]*Object, []Problem) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, []Problem{{File: path, Line: 1, Message: "cannot be read: " + unwrapped(err)}}
-	}
-	if info.Size() > maxFileBytes || !info.Mode().IsRegular() {
-		return nil, []Problem{{File: path, Line: 1, Message: fmt.Sprintf("not a regular file of at most %d bytes", maxFileBytes)}}
-	}
-	data, err := os.ReadFile(path)
+	data, err := read(path)
 	if err != nil {
 		return nil, []Problem{{File: path, Line: 1, Message: "cannot be read: " + unwrapped(err)}}
 	}
 	return ParseManifests(path, data)
+}
+
+// read reads one byte more than the bound at most, so that the bound is seen.
+func read(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file") // Opening a pipe would wait for a writer.
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 }
 
 func unwrapped(err error) string {

@@ -8,152 +8,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// Bounds on what is read from files. The API server takes objects of at most 3 MiB
-// of JSON; a file may hold many, and a tree of a million nodes is about 100 MiB of
-// memory while it is read. Aliases are followed, and count each time.
+// Bounds on what is read from one file. The API server takes objects of at most 3
+// MiB of JSON; a file may hold many, and a million values are about 100 MiB of
+// memory while they are read. Aliases are followed, and count each time, so that
+// a few lines of them cannot become a billion values.
 const (
 	maxFileBytes = 16 << 20
 	maxNodes     = 1 << 20
 	maxDepth     = 64
 )
-
-// Problem is something about a manifest that a person must act on.
-type Problem struct {
-	File string `json:"file,omitempty"`
-	Line int    `json:"line,omitempty"`
-	// Object is "Kind/namespace/name", or what of it is known.
-	Object string `json:"object,omitempty"`
-	// Field is the path within the object, when one is to blame.
-	Field   string `json:"field,omitempty"`
-	Reason  string `json:"reason,omitempty"`
-	Message string `json:"message"`
-}
-
-// String gives the problem the shape that editors and CI jump to: file:line.
-func (p Problem) String() string {
-	var b strings.Builder
-	if p.File != "" {
-		fmt.Fprintf(&b, "%s:%d: ", p.File, max(p.Line, 1))
-	}
-	if p.Object != "" {
-		b.WriteString(p.Object + ": ")
-	}
-	if p.Field != "" && !strings.HasPrefix(p.Message, p.Field) {
-		b.WriteString(p.Field + ": ")
-	}
-	b.WriteString(p.Message)
-	return b.String()
-}
-
-// Object is one manifest as it stands in a file.
-type Object struct {
-	File string
-	Line int
-	// Content is the object as JSON decoding would give it.
-	Content map[string]any
-
-	node *yaml.Node
-}
-
-// Kind is the kind; empty when absent.
-func (o *Object) Kind() string { return text(o.Content["kind"]) }
-
-// APIVersion is the group and version; empty when absent.
-func (o *Object) APIVersion() string { return text(o.Content["apiVersion"]) }
-
-// Namespace is metadata.namespace; empty when absent.
-func (o *Object) Namespace() string { return o.meta("namespace") }
-
-// Name is metadata.name; empty when absent.
-func (o *Object) Name() string { return o.meta("name") }
-
-func (o *Object) meta(key string) string {
-	m, _ := o.Content["metadata"].(map[string]any)
-	return text(m[key])
-}
-
-func text(v any) string {
-	s, _ := v.(string)
-	return s
-}
-
-// Ref is "Kind/namespace/name", or "Kind/name" without namespace.
-func (o *Object) Ref() string {
-	if ns := o.Namespace(); ns != "" {
-		return o.Kind() + "/" + ns + "/" + o.Name()
-	}
-	return o.Kind() + "/" + o.Name()
-}
-
-// LineOf returns the line of a field path such as spec.clients[0].name, or of the
-// nearest parent that is there.
-func (o *Object) LineOf(path string) int {
-	line, n := o.Line, o.node
-	for _, step := range splitPath(path) {
-		n = follow(n, step)
-		if n == nil {
-			break
-		}
-		line = n.Line
-	}
-	return line
-}
-
-// splitPath cuts spec.a[0].b into spec, a, 0, b; a key in brackets, as in
-// labels[example.com/x], is one step.
-func splitPath(path string) []string {
-	var out []string
-	for path != "" {
-		switch path[0] {
-		case '.':
-			path = path[1:]
-		case '[':
-			end := strings.IndexByte(path, ']')
-			if end < 0 {
-				return out
-			}
-			out = append(out, path[1:end])
-			path = path[end+1:]
-		default:
-			end := strings.IndexAny(path, ".[")
-			if end < 0 {
-				end = len(path)
-			}
-			out = append(out, path[:end])
-			path = path[end:]
-		}
-	}
-	return out
-}
-
-func follow(n *yaml.Node, step string) *yaml.Node {
-	for n != nil && n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	if n == nil {
-		return nil
-	}
-	switch n.Kind {
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == step {
-				return n.Content[i+1]
-			}
-		}
-	case yaml.SequenceNode:
-		if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < len(n.Content) {
-			return n.Content[i]
-		}
-	case yaml.DocumentNode, yaml.ScalarNode, yaml.AliasNode:
-	}
-	return nil
-}
 
 // ParseManifests reads the YAML or JSON documents of one file. A document that
 // cannot be read is a problem, and the file counts as unparsable then: nobody can
@@ -161,25 +33,88 @@ func follow(n *yaml.Node, step string) *yaml.Node {
 // apart.
 func ParseManifests(file string, data []byte) ([]*Object, []Problem) {
 	if len(data) > maxFileBytes {
-		return nil, []Problem{{File: file, Line: 1, Message: fmt.Sprintf("the file has %d bytes, more than the %d that are read: split it", len(data), maxFileBytes)}}
+		return nil, []Problem{{File: file, Line: 1, Message: fmt.Sprintf("the file has more than the %d bytes that are read: split it", maxFileBytes)}}
 	}
+	if at := notText(data); at >= 0 {
+		line := 1 + bytes.Count(data[:at], []byte{'\n'})
+		return nil, []Problem{{File: file, Line: line, Message: "not YAML: the file is not text in UTF-8"}}
+	}
+	if filepath.Ext(file) == ".json" {
+		data = plainEscapes(data)
+	}
+	r := &reader{file: file}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
-	var out []*Object
 	for {
 		var doc yaml.Node
 		err := dec.Decode(&doc)
 		if errors.Is(err, io.EOF) {
-			return out, nil
+			return r.objects, nil
 		}
 		if err != nil {
 			return nil, []Problem{{File: file, Line: yamlErrorLine(err), Message: "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}}
 		}
-		objects, problem := document(file, &doc)
-		if problem != nil {
+		if problem := r.document(&doc); problem != nil {
 			return nil, []Problem{*problem}
 		}
-		out = append(out, objects...)
 	}
+}
+
+// notText returns where the data stops being text, or -1. The YAML library says
+// that it does, and not where.
+func notText(data []byte) int {
+	for i := 0; i < len(data); {
+		c := data[i]
+		if c < utf8.RuneSelf {
+			if c < ' ' && c != '\t' && c != '\n' && c != '\r' {
+				return i
+			}
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
+}
+
+// plainEscapes writes characters as themselves that JSON can spell as YAML cannot:
+// as two escapes, a surrogate pair, and the escaped slash.
+func plainEscapes(data []byte) []byte {
+	var out []byte
+	rest := data
+	for {
+		i := bytes.IndexByte(rest, '\\')
+		if i < 0 || i+1 >= len(rest) {
+			return append(out, rest...)
+		}
+		out = append(out, rest[:i]...)
+		rest = rest[i:]
+		high, first := unit(rest)
+		low, second := unit(rest[min(6, len(rest)):])
+		switch {
+		case first && second && high>>10 == 0xd800>>10 && low>>10 == 0xdc00>>10:
+			out = utf8.AppendRune(out, (high-0xd800)<<10|(low-0xdc00)+0x10000)
+			rest = rest[12:]
+		case rest[1] == '/':
+			out = append(out, '/')
+			rest = rest[2:]
+		default: // a backslash and what it escapes
+			out = append(out, rest[:2]...)
+			rest = rest[2:]
+		}
+	}
+}
+
+// unit reads \uXXXX at the start of b.
+func unit(b []byte) (rune, bool) {
+	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
+	return rune(n), err == nil //nolint:gosec // 16 bits
 }
 
 func yamlErrorLine(err error) int {
@@ -195,72 +130,81 @@ func yamlErrorLine(err error) int {
 	return n
 }
 
-func document(file string, doc *yaml.Node) ([]*Object, *Problem) {
+// reader turns the YAML trees of one file into what JSON decoding would give, as
+// kubectl does.
+type reader struct {
+	file    string
+	nodes   int
+	objects []*Object
+}
+
+func (r *reader) problem(n *yaml.Node, message string) *Problem {
+	return &Problem{File: r.file, Line: n.Line, Message: message}
+}
+
+func (r *reader) document(doc *yaml.Node) *Problem {
 	if doc.Kind != yaml.DocumentNode || len(doc.Content) == 0 {
-		return nil, nil
+		return nil
 	}
 	root := doc.Content[0]
 	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
-		return nil, nil
+		return nil
 	}
-	c := &converter{file: file}
-	v, problem := c.convert(root, 0)
+	v, problem := r.convert(root, 0)
 	if problem != nil {
-		return nil, problem
+		return problem
 	}
+	return r.object(v, root)
+}
+
+// object takes one object in, or those of a List.
+func (r *reader) object(v any, n *yaml.Node) *Problem {
 	m, ok := v.(map[string]any)
 	if !ok {
-		return nil, &Problem{File: file, Line: root.Line, Message: "expected an object with apiVersion and kind, found something else"}
+		return r.problem(n, "expected an object with apiVersion and kind, found something else")
 	}
-	o := &Object{File: file, Line: root.Line, Content: m, node: root}
-	if o.Kind() == "List" && o.APIVersion() == "v1" {
-		return listItems(o, root)
-	}
+	o := &Object{File: r.file, Line: n.Line, Content: m, node: n}
 	if o.Kind() == "" || o.APIVersion() == "" {
-		return nil, &Problem{File: file, Line: root.Line, Message: "expected an object with apiVersion and kind, found none"}
+		return r.problem(n, "expected an object with apiVersion and kind, which are strings, found none")
 	}
-	return []*Object{o}, nil
-}
-
-func listItems(list *Object, root *yaml.Node) ([]*Object, *Problem) {
-	items, _ := list.Content["items"].([]any)
-	nodes := follow(root, "items")
-	out := make([]*Object, 0, len(items))
+	if o.Kind() != "List" || o.APIVersion() != "v1" {
+		r.objects = append(r.objects, o)
+		return nil
+	}
+	items, ok := m["items"].([]any)
+	if !ok {
+		return r.problem(n, "expected items of the List, and that they are a list")
+	}
+	nodes := follow(n, "items")
 	for i, item := range items {
-		m, ok := item.(map[string]any)
-		n := follow(nodes, strconv.Itoa(i))
-		if !ok || n == nil {
-			return nil, &Problem{File: list.File, Line: list.Line, Message: fmt.Sprintf("items[%d] of the List is not an object", i)}
+		at := follow(nodes, strconv.Itoa(i))
+		if at == nil {
+			at = n
 		}
-		out = append(out, &Object{File: list.File, Line: n.Line, Content: m, node: n})
+		if problem := r.object(item, at); problem != nil {
+			return problem
+		}
 	}
-	return out, nil
+	return nil
 }
 
-// converter turns a YAML tree into what JSON decoding would give, as kubectl does.
-type converter struct {
-	file  string
-	nodes int
-}
-
-func (c *converter) problem(n *yaml.Node, message string) *Problem {
-	return &Problem{File: c.file, Line: n.Line, Message: message}
-}
-
-func (c *converter) convert(n *yaml.Node, depth int) (any, *Problem) {
-	c.nodes++
-	if c.nodes > maxNodes || depth > maxDepth {
-		return nil, c.problem(n, "the document is too large or too deep")
+func (r *reader) convert(n *yaml.Node, depth int) (any, *Problem) {
+	r.nodes++
+	if r.nodes > maxNodes || depth > maxDepth {
+		return nil, r.problem(n, "the file is too large, or nests too deep")
 	}
 	switch n.Kind {
 	case yaml.AliasNode:
-		return c.convert(n.Alias, depth+1)
+		return r.convert(n.Alias, depth+1)
 	case yaml.MappingNode:
-		return c.mapping(n, depth)
+		return r.mapping(n, depth)
 	case yaml.SequenceNode:
+		if n.Tag != "!!seq" {
+			return nil, r.unknownTag(n)
+		}
 		out := make([]any, len(n.Content))
 		for i, e := range n.Content {
-			v, problem := c.convert(e, depth+1)
+			v, problem := r.convert(e, depth+1)
 			if problem != nil {
 				return nil, problem
 			}
@@ -268,26 +212,33 @@ func (c *converter) convert(n *yaml.Node, depth int) (any, *Problem) {
 		}
 		return out, nil
 	case yaml.ScalarNode:
-		return c.scalar(n)
+		return r.scalar(n)
 	case yaml.DocumentNode:
 	}
-	return nil, c.problem(n, "not a YAML value")
+	return nil, r.problem(n, "not a YAML value")
 }
 
-func (c *converter) mapping(n *yaml.Node, depth int) (any, *Problem) {
+func (r *reader) unknownTag(n *yaml.Node) *Problem {
+	return r.problem(n, fmt.Sprintf("a value of type %s means nothing here", n.Tag))
+}
+
+func (r *reader) mapping(n *yaml.Node, depth int) (any, *Problem) {
+	if n.Tag != "!!map" {
+		return nil, r.unknownTag(n)
+	}
 	out := make(map[string]any, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if key.Kind != yaml.ScalarNode {
-			return nil, c.problem(key, "a key must be a string")
+			return nil, r.problem(key, "a key must be a string")
 		}
 		if key.Tag == "!!merge" {
-			return nil, c.problem(key, "merge keys (<<) are not read: write the fields out")
+			return nil, r.problem(key, "merge keys (<<) are not read: write the fields out")
 		}
 		if _, dup := out[key.Value]; dup {
-			return nil, c.problem(key, fmt.Sprintf("field %q stands here twice", key.Value))
+			return nil, r.problem(key, fmt.Sprintf("field %q stands here twice", key.Value))
 		}
-		v, problem := c.convert(n.Content[i+1], depth+1)
+		v, problem := r.convert(n.Content[i+1], depth+1)
 		if problem != nil {
 			return nil, problem
 		}
@@ -298,34 +249,42 @@ func (c *converter) mapping(n *yaml.Node, depth int) (any, *Problem) {
 
 // scalar resolves a scalar as kubectl's YAML 1.1 reader does: unquoted yes, no, on
 // and off are booleans, times are strings.
-func (c *converter) scalar(n *yaml.Node) (any, *Problem) {
-	if n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0 && n.Tag == "!!str" {
-		switch strings.ToLower(n.Value) {
-		case "y", "yes", "on":
+func (r *reader) scalar(n *yaml.Node) (any, *Problem) {
+	if n.Style == 0 && n.Tag == "!!str" {
+		// Neither quoted nor tagged.
+		switch n.Value {
+		case "y", "Y", "yes", "Yes", "YES", "on", "On", "ON":
 			return true, nil
-		case "n", "no", "off":
+		case "n", "N", "no", "No", "NO", "off", "Off", "OFF":
 			return false, nil
 		}
 	}
 	switch n.Tag {
-	case "!!str", "!!timestamp":
+	case "!!str", "!!timestamp", "!!binary":
 		return n.Value, nil
 	case "!!null":
 		return nil, nil
 	case "!!bool", "!!int", "!!float":
-		var v any
-		if err := n.Decode(&v); err != nil {
-			return nil, c.problem(n, "not a value: "+err.Error())
-		}
-		switch x := v.(type) {
-		case int:
-			return int64(x), nil
-		case bool, int64, float64:
-			return x, nil
-		}
-		return nil, c.problem(n, "a number is too large")
-	case "!!binary":
-		return n.Value, nil
+		return r.plain(n)
 	}
-	return nil, c.problem(n, fmt.Sprintf("a value of type %s means nothing here", n.Tag))
+	return nil, r.unknownTag(n)
+}
+
+func (r *reader) plain(n *yaml.Node) (any, *Problem) {
+	var v any
+	if err := n.Decode(&v); err != nil {
+		return nil, r.problem(n, "not a value: "+err.Error())
+	}
+	switch x := v.(type) {
+	case int:
+		return int64(x), nil
+	case float64:
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return nil, r.problem(n, "JSON has no such number")
+		}
+		return x, nil
+	case bool, int64:
+		return x, nil
+	}
+	return nil, r.problem(n, "a number is too large")
 }
