@@ -199,3 +199,38 @@ func TestTheExpressionsOfANamespaceAreBounded(t *testing.T) {
 		t.Errorf("%d policies are in force: expected 20, with the 10 different expressions that fit", n)
 	}
 }
+
+const shared = `
+apiVersion: exchequer.dev/v1alpha1
+kind: TokenService
+metadata: {name: default}
+spec:
+  issuer: https://sts.example.com
+  allowedNamespaces: {names: [a, b]}
+  names: [{namespaces: {names: [a, b]}, resources: ["https://shop.example.com/*"]}]
+---
+apiVersion: exchequer.dev/v1alpha1
+kind: ExchangeClient
+metadata: {namespace: a, name: api}
+spec: {resources: ["https://shop.example.com/api"]}
+---
+apiVersion: exchequer.dev/v1alpha1
+kind: ExchangeClient
+metadata: {namespace: b, name: waiting}
+spec: {resources: ["https://shop.example.com/api"]}
+`
+
+func TestAMistakeInAClientDoesNotHandItsNamesToTheNextNamespace(t *testing.T) {
+	t.Parallel()
+	in := parseInput(t, []byte(shared))
+	in.Objects.ExchangeClients[0].Spec.Token.Lifetime = "a typing mistake"
+	if got := translate.Translate(in).Spec.Clients; len(got) != 0 {
+		t.Errorf("clients in force %+v: expected none", got)
+	}
+
+	in = parseInput(t, []byte(shared))
+	in.Objects.TokenServices[0].Spec.Names[0].Namespaces.Names = []string{"b"}
+	if got := translate.Translate(in).Spec.Clients; len(got) != 1 || got[0].Namespace != "b" {
+		t.Errorf("clients in force %+v: expected that of b, which a cannot keep from what is b's alone", got)
+	}
+}

@@ -5,6 +5,7 @@ package translate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/exchequer-dev/exchequer/api/v1alpha1"
@@ -87,20 +88,27 @@ func namespaceOf(name string) string {
 // owned refuses names that are not the object's namespace's to use.
 func (w *world) owned(o *object, field string, names []string, list delegated) {
 	for _, name := range names {
-		if why := w.whose(name); why != "" {
-			o.problem(v1alpha1.ReasonNameNotDelegated, field, "%s is %s, which nobody else can have", name, why)
-			continue
-		}
-		switch owner := namespaceOf(name); {
-		case owner == o.namespace:
-		case owner != "":
-			o.problem(v1alpha1.ReasonNameNotDelegated, field, "%s belongs to namespace %s", name, owner)
-		case o.namespace != w.in.OperatorNamespace && !w.isDelegated(o.service, o.namespace, name, list):
-			o.problem(v1alpha1.ReasonNameNotDelegated, field,
-				"%s is not delegated to namespace %s: use a name that begins with %s/, or ask the platform for an entry in names of TokenService %s",
-				name, o.namespace, o.namespace, o.service.name)
+		if why := w.notOwned(o, name, list); why != "" {
+			o.problem(v1alpha1.ReasonNameNotDelegated, field, "%s", why)
 		}
 	}
+}
+
+// notOwned says why a name is not the object's namespace's to use, empty when it
+// is.
+func (w *world) notOwned(o *object, name string, list delegated) string {
+	if why := w.whose(name); why != "" {
+		return name + " is " + why + ", which nobody else can have"
+	}
+	switch owner := namespaceOf(name); {
+	case owner == o.namespace:
+	case owner != "":
+		return name + " belongs to namespace " + owner
+	case o.namespace != w.in.OperatorNamespace && !w.isDelegated(o.service, o.namespace, name, list):
+		return fmt.Sprintf("%s is not delegated to namespace %s: use a name that begins with %s/, or ask the platform for an entry in names of TokenService %s",
+			name, o.namespace, o.namespace, o.service.name)
+	}
+	return ""
 }
 
 func (w *world) isDelegated(s *service, namespace, name string, list delegated) bool {
@@ -186,7 +194,11 @@ func (w *world) clientConflicts() {
 	}
 	names := map[[2]string]*client{}
 	for _, c := range w.clients {
-		if !c.valid() || c.service == nil {
+		if c.service == nil {
+			continue
+		}
+		if !c.valid() {
+			w.holdNames(c, names)
 			continue
 		}
 		claims := map[string][]string{"spec.audiences": c.spec.Audiences, "spec.resources": c.spec.Resources}
@@ -212,6 +224,28 @@ func (w *world) clientConflicts() {
 				for _, name := range list {
 					w.holders[[2]string{c.service.name, name}] = c
 				}
+			}
+		}
+	}
+}
+
+// holdNames keeps the names of a client that is there and not valid from those
+// who come after it: whoever makes a mistake in an object must not hand its API's
+// names, and so tokens for it, to another namespace. A loser holds nothing, and an
+// absent object is absent.
+func (w *world) holdNames(c *client, names map[[2]string]*client) {
+	lost := slices.ContainsFunc(c.problems, func(p Problem) bool { return p.Reason == v1alpha1.ReasonConflicted })
+	if c.absent != "" || lost {
+		return
+	}
+	for _, claim := range [...]struct {
+		names []string
+		list  delegated
+	}{{c.spec.Audiences, delegatedAudiences}, {c.spec.Resources, delegatedResources}} {
+		for _, name := range claim.names {
+			key := [2]string{c.service.name, name}
+			if _, taken := names[key]; !taken && w.notOwned(c.object, name, claim.list) == "" {
+				names[key] = c
 			}
 		}
 	}
