@@ -129,7 +129,7 @@ func readSelfSigned(claims map[string]any) (selfSigned, *policy.Refusal) {
 		name     string
 		required bool
 		to       *time.Time
-	}{{"exp", true, &s.expires}, {"iat", true, &s.since}, {"nbf", false, &s.notBefore}} {
+	}{{"exp", true, &s.expires}, {"iat", false, &s.since}, {"nbf", false, &s.notBefore}} {
 		v, present := claims[t.name]
 		if !present && !t.required {
 			continue
@@ -137,6 +137,11 @@ func readSelfSigned(claims map[string]any) (selfSigned, *policy.Refusal) {
 		if *t.to, ok = jose.NumericDate(v); !ok {
 			return s, trust.Deny(policy.ClientCredentials, "client assertion: "+t.name+" must be a NumericDate")
 		}
+	}
+	if s.since.IsZero() {
+		// RFC 7523 does not ask for iat. Then it was issued as long ago as an
+		// assertion of this end may have been, and no longer lives than that.
+		s.since = s.expires.Add(-maxAssertionLife)
 	}
 	return s, nil
 }

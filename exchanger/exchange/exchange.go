@@ -185,10 +185,10 @@ func (x *exchange) authenticate(ctx context.Context) *policy.Refusal {
 	if _, known := x.call.Service.Client(id); known {
 		x.record.Client = id
 	}
-	if id == "" && c.Assertion != "" {
-		// It names its client itself, and nobody has vouched for that yet. Counted
-		// by its digest, one that is sent over and over locks out itself alone, and
-		// not everybody who comes from the same address.
+	if c.Assertion != "" {
+		// Nobody has vouched yet for whom it names, and a signature is not found by
+		// guessing. Counted by its digest, one that is sent over and over locks out
+		// itself alone, and nobody else who comes from the same address.
 		x.assertion = sha256.Sum256([]byte(c.Assertion))
 		id = string(x.assertion[:])
 	}

@@ -76,6 +76,7 @@ func OpenDir(dir string) (*Ring, error) {
 		_ = root.Close()
 		return nil, err
 	}
+	r.first = len(r.lines) == 0
 	return r, nil
 }
 

@@ -76,9 +76,15 @@ type Ring struct {
 	mu    sync.Mutex // guards lines and plans, held over storing
 	lines map[string]*line
 	plans map[string]Plan
+	// first says that the directory held no keys when it was opened.
+	first bool
 
 	current atomic.Pointer[map[string]*Current]
 }
+
+// First says that this is the first process of its installation: it was given a
+// key directory in which there were no keys. Nothing was issued or used before.
+func (r *Ring) First() bool { return r.first }
 
 // InMemory returns a Ring whose keys die with the process: every token becomes
 // invalid at a restart, so the caller warns about it.

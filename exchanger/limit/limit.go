@@ -13,14 +13,15 @@ import (
 )
 
 // The bounds on failed client authentication. A person who mistypes, or a
-// workload that restarts with an old secret, stays below; a guesser gets ten
-// tries and then ten a minute for one client, and five a second in all: at that
-// pace a secret of 40 random bits holds for 3,500 years.
+// workload that restarts with an old secret, stays below, and so does a suite of
+// tests; a guesser gets sixty tries and then one a second for one client, and ten
+// a second in all: at that pace a secret of 48 random bits holds for 400,000
+// years, and ours have 32 characters.
 const (
-	pairBurst    = 10
-	pairInterval = 6 * time.Second
-	peerBurst    = 100
-	peerInterval = 200 * time.Millisecond
+	pairBurst    = 60
+	pairInterval = time.Second
+	peerBurst    = 200
+	peerInterval = 100 * time.Millisecond
 )
 
 // table is a bounded set of token buckets; the one that was used longest ago

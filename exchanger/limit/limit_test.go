@@ -70,14 +70,14 @@ func TestFailedAuthenticationIsBounded(t *testing.T) {
 		if got := count(f, "shop/frontend", attacker, 0, 1000); got != pairBurst {
 			t.Errorf("%d guesses at once", got)
 		}
-		if got := count(f, "shop/frontend", attacker, time.Minute, 1000); got != 10 {
+		if got := count(f, "shop/frontend", attacker, time.Minute, 1000); got != 60 {
 			t.Errorf("%d guesses in the next minute", got)
 		}
 		if !f.Allow("shop/frontend", honest, start) {
 			t.Error("the client is locked out elsewhere by a stranger's guesses")
 		}
 		if !f.Allow("shop/orders", attacker, start) {
-			t.Error("another client at the same address is locked out by ten guesses")
+			t.Error("another client at the same address is locked out by those guesses")
 		}
 	})
 	t.Run("F76: guesses at many clients from one address", func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestFailedAuthenticationIsBounded(t *testing.T) {
 		if got != peerBurst {
 			t.Errorf("%d guesses at once", got)
 		}
-		if got := count(f, "ns/c0", attacker, time.Second, 100); got != 5 {
+		if got := count(f, "ns/c0", attacker, time.Second, 100); got != 10 {
 			t.Errorf("%d guesses in the next second", got)
 		}
 	})

@@ -161,11 +161,14 @@ func ParseForm(body []byte) (*Params, *policy.Refusal) {
 }
 
 func (p *Params) collect(r *raw, pairs []pair) *policy.Refusal {
+	targets := 0
 	for i, kv := range pairs {
 		switch kv.name {
 		case "audience":
+			targets += min(len(kv.value), 1)
 			p.Audiences = appendSet(p.Audiences, kv.value)
 		case "resource":
+			targets += min(len(kv.value), 1)
 			p.Resources = appendSet(p.Resources, kv.value)
 		default:
 			for _, earlier := range pairs[:i] {
@@ -182,7 +185,7 @@ func (p *Params) collect(r *raw, pairs []pair) *policy.Refusal {
 			}
 		}
 	}
-	if len(p.Audiences)+len(p.Resources) > maxTargets {
+	if targets > maxTargets {
 		return invalid("more than 16 targets: resource and audience together")
 	}
 	return nil

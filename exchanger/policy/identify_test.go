@@ -252,13 +252,14 @@ func TestAServiceAccountTokenNamesOneAccount(t *testing.T) {
 		change func(map[string]any)
 		ok     bool
 	}{
-		"a projected token":                         {func(map[string]any) {}, true},
-		"F71: a legacy token without the claim":     {func(c map[string]any) { delete(c, "kubernetes.io") }, false},
-		"sub names another account":                 {func(c map[string]any) { c["sub"] = "system:serviceaccount:shop:other" }, false},
-		"F73: sub names another namespace":          {func(c map[string]any) { c["sub"] = "system:serviceaccount:evil:frontend" }, false},
-		"sub is no service account":                 {func(c map[string]any) { c["sub"] = "system:node:n1" }, false},
-		"the private claim names other things":      {func(c map[string]any) { c["kubernetes.io"] = map[string]any{"namespace": "shop"} }, false},
-		"a name with a colon is no service account": {func(c map[string]any) { c["sub"] = "system:serviceaccount:shop:frontend:x" }, false},
+		"a projected token":                             {func(map[string]any) {}, true},
+		"F71: a legacy token without the claim and exp": {func(c map[string]any) { delete(c, "kubernetes.io"); delete(c, "exp") }, false},
+		"the private claim is no object":                {func(c map[string]any) { c["kubernetes.io"] = "shop" }, false},
+		"sub names another account":                     {func(c map[string]any) { c["sub"] = "system:serviceaccount:shop:other" }, false},
+		"F73: sub names another namespace":              {func(c map[string]any) { c["sub"] = "system:serviceaccount:evil:frontend" }, false},
+		"sub is no service account":                     {func(c map[string]any) { c["sub"] = "system:node:n1" }, false},
+		"the private claim names other things":          {func(c map[string]any) { c["kubernetes.io"] = map[string]any{"namespace": "shop"} }, false},
+		"a name with a colon is no service account":     {func(c map[string]any) { c["sub"] = "system:serviceaccount:shop:frontend:x" }, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -279,6 +280,19 @@ func TestAServiceAccountTokenNamesOneAccount(t *testing.T) {
 				t.Fatalf("%+v", got)
 			}
 		})
+	}
+}
+
+func TestASubjectAloneNamesAServiceAccountWithoutUID(t *testing.T) {
+	t.Parallel()
+	claims := map[string]any{"sub": "system:serviceaccount:shop:frontend"}
+	namespace, name, uid, ok := ServiceAccountOf(claims)
+	if namespace != "shop" || name != "frontend" || uid != "" || !ok {
+		t.Error(namespace, name, uid, ok)
+	}
+	client := &AskingClient{spec: &Client{ServiceAccounts: []ServiceAccount{{"k8s", "shop", "frontend", "u1"}}}}
+	if client.HasUID("k8s", namespace, name, uid) {
+		t.Error("a client that wants a UID takes a token that has none")
 	}
 }
 

@@ -255,8 +255,9 @@ func (i *TrustedIssuer) mapServiceAccount(t *Token) *Refusal {
 }
 
 // ServiceAccountOf reads the account that a Kubernetes service-account token
-// names: sub "system:serviceaccount:<namespace>:<name>", and the same in the
-// private claim kubernetes.io. Legacy tokens, which lack that claim, name nobody.
+// names: sub "system:serviceaccount:<namespace>:<name>". The private claim
+// kubernetes.io, where there is one, must name the same; without it there is no
+// UID. (Legacy tokens lack it, and are refused for want of exp and aud.)
 func ServiceAccountOf(claims map[string]any) (namespace, name, uid string, ok bool) {
 	sub, _ := claims["sub"].(string)
 	rest, isAccount := strings.CutPrefix(sub, "system:serviceaccount:")
@@ -264,7 +265,11 @@ func ServiceAccountOf(claims map[string]any) (namespace, name, uid string, ok bo
 	if !isAccount || !two || namespace == "" || name == "" || strings.Contains(name, ":") {
 		return "", "", "", false
 	}
-	k8s, _ := claims["kubernetes.io"].(map[string]any)
+	private, present := claims["kubernetes.io"]
+	if !present {
+		return namespace, name, "", true
+	}
+	k8s, _ := private.(map[string]any)
 	account, _ := k8s["serviceaccount"].(map[string]any)
 	if k8s["namespace"] != namespace || account["name"] != name {
 		return "", "", "", false

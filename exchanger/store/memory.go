@@ -92,6 +92,10 @@ func nextSecond(t time.Time) time.Time {
 // Since is when the store began to watch, rounded up to a whole second.
 func (m *Memory) Since() time.Time { return m.since }
 
+// First says that there was no process before this one, so that nothing can have
+// been used before it watched. It is called before the store is used.
+func (m *Memory) First() { m.since = time.Time{} }
+
 // Wait returns at Since, or with ctx. What is issued in the second of the start
 // is refused, however fresh it is; a program that waits before it serves refuses
 // nobody.

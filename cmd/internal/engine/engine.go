@@ -80,6 +80,9 @@ func New(o Options) *Engine {
 	e.metrics.BeforeGather(e.ages)
 	e.issuers = issuer.New(issuer.Options{Now: o.Now, Observer: fetches{e.metrics}, OnChange: o.OnIssuerChange, Logger: o.Log})
 	e.uses = store.NewMemory(o.Now, store.MemoryLimits{})
+	if o.Ring.First() {
+		e.uses.First()
+	}
 	use := &exchange.Exchanger{
 		Clients:  clientauth.New(e.issuers, e.uses, clientauth.Options{}),
 		Subjects: subject.New(e.issuers, o.Ring, subject.Options{}),
