@@ -56,7 +56,7 @@ func NewDirectory(root string, builder *Builder) *Directory {
 
 // Load reads the directory and builds what it means. A file that cannot be parsed
 // keeps its last objects, and is a problem. The error is for a directory that
-// cannot be read at all: nothing changed then.
+// cannot be read at all, or not at one moment: nothing changed then.
 func (d *Directory) Load() (*Build, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -107,11 +107,11 @@ func (d *Directory) read() (objects []*Object, problems []Problem, err error) {
 			objects = append(objects, found...)
 		}
 		if after, _ := d.fingerprint(); after == d.stamp {
-			break
+			d.files = next
+			return objects, problems, nil
 		}
 	}
-	d.files = next
-	return objects, problems, nil
+	return nil, nil, fmt.Errorf("manifests %s: they changed each of the %d times that they were read", d.root, readTries)
 }
 
 func (d *Directory) keepLast(path string, bad []Problem) []Problem {

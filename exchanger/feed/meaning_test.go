@@ -43,3 +43,38 @@ func TestTheMeaningOfAPolicyIsWhatItGrants(t *testing.T) {
 		})
 	}
 }
+
+func TestTheMeaningOfAllClientsAndAllTargetsIsSortedAndSaidOnce(t *testing.T) {
+	t.Parallel()
+	got := Meaning(&policy.Spec{Policies: []policy.Policy{
+		{Namespace: "media", Name: "z", AllClients: true, Targets: []string{"media/b", "media/a"}, SubjectIssuers: []string{"corp"}},
+		{Namespace: "media", Name: "a", Clients: []string{"shop/x", "shop/x"}, Targets: []string{"media/a"}, SubjectIssuers: []string{"corp"}},
+	}})
+	want := []string{
+		"every client may exchange tokens of corp for media/a without scope (policy media/z)",
+		"every client may exchange tokens of corp for media/b without scope (policy media/z)",
+		"shop/x may exchange tokens of corp for media/a without scope (policy media/a)",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestTheDifferenceOfTwoMeanings(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ before, after, gained, lost []string }{
+		"nothing at all": {},
+		"the first":      {nil, []string{"a", "b"}, []string{"a", "b"}, nil},
+		"the last":       {[]string{"a", "b"}, nil, nil, []string{"a", "b"}},
+		"the same":       {[]string{"a", "b"}, []string{"a", "b"}, nil, nil},
+		"some of both":   {[]string{"a", "b", "d"}, []string{"b", "c", "e"}, []string{"c", "e"}, []string{"a", "d"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			gained, lost := Difference(c.before, c.after)
+			if !slices.Equal(gained, c.gained) || !slices.Equal(lost, c.lost) {
+				t.Errorf("gained %q, lost %q, want %q and %q", gained, lost, c.gained, c.lost)
+			}
+		})
+	}
+}
