@@ -156,7 +156,7 @@ const (
 // to one service is worth nothing at another. Nothing switches the check off.
 //
 // +kubebuilder:validation:XValidation:rule=`(self.match == 'AnyOf') == (has(self.anyOf) && size(self.anyOf) > 0)`,message=`anyOf belongs to match: AnyOf, which needs at least one`
-// +kubebuilder:validation:XValidation:rule=`!has(self.authorizedParties) || self.match == 'AnyOf'`,message=`authorizedParties belong to match: AnyOf`
+// +kubebuilder:validation:XValidation:rule=`!has(self.authorizedParties) || size(self.authorizedParties) == 0 || self.match == 'AnyOf'`,message=`authorizedParties belong to match: AnyOf`
 type AudienceRule struct {
 	// match is Client (the asking client), Issuer (one of the TrustedIssuer's
 	// audiences) or AnyOf. Issuer and AnyOf need clients by name, or tokens
@@ -178,7 +178,8 @@ type AudienceRule struct {
 	AnyOf []string `json:"anyOf,omitempty"`
 
 	// authorizedParties are the values of azp or client_id that a token under
-	// AnyOf may have. Absent, it may have any.
+	// AnyOf may have, for a narrower choice than anyOf alone. Absent or empty,
+	// they restrict nothing: it may have any.
 	//
 	// +optional
 	// +listType=set
@@ -186,7 +187,6 @@ type AudienceRule struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=512
 	// +kubebuilder:validation:items:XValidation:rule=`self.matches('^[!-)+-~]+$')`,message=`must not contain spaces, control characters or *: audiences are compared exactly`
-	// +kubebuilder:validation:MinItems=1
 	AuthorizedParties []string `json:"authorizedParties,omitempty"`
 }
 

@@ -32,7 +32,6 @@ func exchangePolicyChanges() map[string]change {
 		"ExchangePolicy: any of no audiences":          {object: object, set: map[string]string{"spec.clients": "[{name: a}]", "spec.subject.audience": "{match: AnyOf}"}, path: "spec.subject.audience", message: anyOfNeeded},
 		"ExchangePolicy: audiences that nobody reads":  {object: object, set: map[string]string{"spec.subject.audience": "{match: Client, anyOf: [a]}"}, path: "spec.subject.audience", message: anyOfNeeded},
 		"ExchangePolicy: parties that nobody reads":    {object: object, set: map[string]string{"spec.subject.audience": "{match: Client, authorizedParties: [a]}"}, path: "spec.subject.audience", message: "authorizedParties belong to match: AnyOf"},
-		"ExchangePolicy: an empty list of parties":     {object: "ExchangePolicy gateway", set: map[string]string{"spec.subject.audience.authorizedParties": "[]"}, path: "spec.subject.audience.authorizedParties", message: "should have at least 1 items"},
 		"ExchangePolicy: anybody with any audience":    {object: object, set: map[string]string{"spec.subject.audience.match": "Issuer"}, path: "spec", message: clientsByName},
 		"ExchangePolicy: anybody with any actor":       {object: object, set: map[string]string{"spec.actor.audience.match": "Issuer"}, path: "spec", message: clientsByName},
 		"ExchangePolicy: actors from nowhere":          {object: object, set: map[string]string{"spec.actor.use": "Required"}, path: "spec.actor", message: "actors need at least one entry in issuers: without one, nobody could be an actor"},

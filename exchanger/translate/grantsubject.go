@@ -95,10 +95,8 @@ func (w *world) policyAudience(p *grant, in *v1alpha1.AudienceRule) {
 	}
 	anyOf := p.names(field+".anyOf", in.AnyOf, 32)
 	parties := p.names(field+".authorizedParties", in.AuthorizedParties, 32)
-	if in.AuthorizedParties != nil && len(in.AuthorizedParties) == 0 {
-		// Absent, any party will do; nobody may say so by an empty list.
-		p.invalid(field+".authorizedParties", "expected at least one, or no such field, which means any")
-	}
+	// They narrow anyOf further: none, absent or [], narrow nothing. Names are taken
+	// as they are written, so that no other object can empty the list.
 	switch {
 	case match == v1alpha1.AudienceAnyOf && len(in.AnyOf) == 0:
 		p.invalid(field+".anyOf", "expected at least one audience")
