@@ -1,0 +1,32 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package schema
+
+import "testing"
+
+func TestWhatIsMerelyShortOrEmptyIsAdmitted(t *testing.T) {
+	t.Parallel()
+	const frontend = "ExchangePolicy frontend-gets-images"
+	validator, good := newValidator(t), contract(t)
+	for name, test := range map[string]struct {
+		object string
+		set    map[string]string
+	}{
+		"no authorized parties are as absent ones":            {"ExchangePolicy gateway", map[string]string{"spec.subject.audience.authorizedParties": "[]"}},
+		"no authorized parties belong to any match":           {frontend, map[string]string{"spec.subject.audience": "{match: Client, authorizedParties: []}"}},
+		"no authorized parties of an actor are as absent too": {frontend, map[string]string{"spec.actor.audience": "{match: Client, authorizedParties: []}"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			base, ok := good[test.object]
+			if !ok {
+				t.Fatalf("there is no %s in testdata/contract.yaml", test.object)
+			}
+			_, problems := validator.Admit(changed(t, base, test.set), nil)
+			for _, problem := range problems {
+				t.Error(problem)
+			}
+		})
+	}
+}
