@@ -48,6 +48,8 @@ func (d *deciding) subjectIssuer() *Refusal {
 		return deny(IssuerUnknown, "no TrustedIssuer of that name")
 	case i.spec.Suspended:
 		return deny(IssuerSuspended, "TrustedIssuer "+i.spec.Name+" is suspended")
+	case d.request.Subject.Issuer == SelfIssuer && i.spec.URL != d.request.Subject.OriginURL:
+		return deny(IssuerUnknown, "TrustedIssuer "+i.spec.Name+" is for another issuer than the one that the first token came from")
 	case !i.spec.ForSubject:
 		return deny(IssuerUnknown, "use of TrustedIssuer "+i.spec.Name+" does not include Subject")
 	}

@@ -49,6 +49,7 @@ func (d *deciding) combine(chosen []*judging) (*Grant, *Refusal) {
 			g.Scopes = append(g.Scopes, s.text)
 		}
 	}
+	g.Sealed.Added = d.request.Subject.added(g.Scopes, d.targets[0].client.Namespace)
 	return g, nil
 }
 

@@ -385,3 +385,30 @@ func FuzzIdentify(f *testing.F) {
 		}
 	})
 }
+
+// A tenant that gives its own callers a scope with another tenant's word must not
+// give them the other tenant's scope.
+func TestAScopeIsTheNamespacesThatAddedItOnEveryHop(t *testing.T) {
+	t.Parallel()
+	spec := world()
+	policyNamed(spec, "images").AddScopes = true
+	r := ask()
+	r.Subject.Scopes = []string{"contacts"}
+	d := mustCompile(t, spec).Decide(r)
+	g, ok := d.Grant()
+	if !ok || !slices.Equal(g.Sealed.Added, []AddedScope{{"images", "media"}}) {
+		t.Fatalf("%v %+v", d.Reason, g)
+	}
+	r.Subject.Scopes = []string{"images"}
+	d = mustCompile(t, spec).Decide(r)
+	if g, _ := d.Grant(); len(g.Sealed.Added) != 0 {
+		t.Errorf("a scope of the first token counts as added: %+v", g.Sealed.Added)
+	}
+	next := own()
+	next.Added = []AddedScope{{"images", "shop"}}
+	r.Subject = next
+	d = mustCompile(t, spec).Decide(r)
+	if g, _ := d.Grant(); !slices.Equal(g.Sealed.Added, []AddedScope{{"images", "media"}}) {
+		t.Errorf("who added it is forgotten: %+v", g.Sealed.Added)
+	}
+}

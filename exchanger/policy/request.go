@@ -62,6 +62,10 @@ type Token struct {
 	Transaction string
 	// OriginIssuedAt is the iat of the first token of the chain, for tokens of ours.
 	OriginIssuedAt time.Time
+	// OriginURL is the iss of the first token of the chain, for tokens of ours.
+	OriginURL string
+	// Added are the scopes that policies added on the way.
+	Added []AddedScope
 	// Lineage are the tokens that this one was derived from, oldest first.
 	Lineage []Ancestor
 }

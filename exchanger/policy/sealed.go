@@ -5,18 +5,33 @@ package policy
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
 // Sealed is what the reserved claim xqr carries, encrypted, from hop to hop: the
 // facts of the first verification. Groups null means that they are not known.
 type Sealed struct {
-	Origin   string         `json:"o"`
-	IssuedAt int64          `json:"t"`
-	Username string         `json:"u,omitempty"`
-	Groups   []string       `json:"g"`
-	Extra    map[string]any `json:"e,omitempty"`
-	Lineage  []Ancestor     `json:"l,omitempty"`
+	Origin string `json:"o"`
+	// OriginURL is the iss of the first token: a TrustedIssuer of the same name
+	// that was made anew for another issuer is not the origin.
+	OriginURL string         `json:"r"`
+	IssuedAt  int64          `json:"t"`
+	Username  string         `json:"u,omitempty"`
+	Groups    []string       `json:"g"`
+	Extra     map[string]any `json:"e,omitempty"`
+	Lineage   []Ancestor     `json:"l,omitempty"`
+	// Added are the token's scopes that came from a policy and not from the first
+	// token.
+	Added []AddedScope `json:"a,omitempty"`
+}
+
+// AddedScope is a scope that a policy of a namespace added (scopeMode Grant). A
+// scope is local to its namespace: elsewhere the same word is another scope, which
+// the subject does not hold for that.
+type AddedScope struct {
+	Scope     string `json:"s"`
+	Namespace string `json:"n"`
 }
 
 // Ancestor is a token that another was derived from, oldest first in a lineage.
@@ -40,7 +55,7 @@ func (t *TokenService) IdentifyOwn(p Presented, sealed []byte) (*Token, *Refusal
 	if err := json.Unmarshal(sealed, &s); err != nil || s.Origin == "" {
 		return nil, deny(TokenMalformed, "the sealed facts are not readable")
 	}
-	tok.Origin = s.Origin
+	tok.Origin, tok.OriginURL, tok.Added = s.Origin, s.OriginURL, s.Added
 	tok.OriginIssuedAt = time.Unix(s.IssuedAt, 0).UTC()
 	tok.Username, tok.Groups, tok.Extra, tok.Lineage = s.Username, s.Groups, s.extra(), s.Lineage
 	tok.Subject = tok.RawSubject
@@ -74,11 +89,11 @@ func (s *Sealed) extra() map[string]any {
 
 // seal returns what a token derived from t carries.
 func (t *Token) seal() Sealed {
-	first := t.IssuedAt
+	first, url := t.IssuedAt, t.RawIssuer
 	if t.Issuer == SelfIssuer {
-		first = t.OriginIssuedAt
+		first, url = t.OriginIssuedAt, t.OriginURL
 	}
-	s := Sealed{Origin: t.Origin, IssuedAt: first.Unix(), Username: t.Username, Groups: t.Groups, Extra: t.Extra}
+	s := Sealed{Origin: t.Origin, OriginURL: url, IssuedAt: first.Unix(), Username: t.Username, Groups: t.Groups, Extra: t.Extra}
 	if t.TokenID == "" {
 		s.Lineage = t.Lineage
 		return s
@@ -86,4 +101,26 @@ func (t *Token) seal() Sealed {
 	s.Lineage = make([]Ancestor, 0, len(t.Lineage)+1)
 	s.Lineage = append(append(s.Lineage, t.Lineage...), Ancestor{Issuer: t.Issuer, TokenID: t.TokenID})
 	return s
+}
+
+// holds says whether the subject holds a scope as namespace means it: from the
+// first token, or added by a policy of that namespace.
+func (t *Token) holds(scope, namespace string) bool {
+	return slices.Contains(t.Scopes, scope) && (!t.wasAdded(scope) || slices.Contains(t.Added, AddedScope{scope, namespace}))
+}
+
+func (t *Token) wasAdded(scope string) bool {
+	return slices.ContainsFunc(t.Added, func(a AddedScope) bool { return a.Scope == scope })
+}
+
+// added are those of a grant's scopes in the token that did not come from the
+// first token, with the namespace that means them.
+func (t *Token) added(scopes []string, namespace string) []AddedScope {
+	var out []AddedScope
+	for _, s := range scopes {
+		if !slices.Contains(t.Scopes, s) || t.wasAdded(s) {
+			out = append(out, AddedScope{s, namespace})
+		}
+	}
+	return out
 }

@@ -152,7 +152,7 @@ func alice() *Token {
 func own() *Token {
 	t := alice()
 	t.Issuer, t.RawIssuer, t.RawSubject = SelfIssuer, "https://sts.example", "corp:alice"
-	t.OriginIssuedAt = now().Add(-2 * time.Minute)
+	t.OriginIssuedAt, t.OriginURL = now().Add(-2*time.Minute), "https://corp.example"
 	t.ClientID = "shop/frontend"
 	t.Audiences = []string{"shop/web"}
 	t.Lineage = []Ancestor{{"corp", "t0"}}

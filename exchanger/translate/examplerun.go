@@ -249,6 +249,9 @@ func (x *example) absent(claim string, value any) {
 // own makes a token of ours.
 func (x *example) own(svc *policy.TokenService) (*policy.Token, *policy.Refusal) {
 	facts := map[string]any{"o": x.given.Origin, "t": x.claims["iat"]}
+	if origin, ok := svc.TrustedIssuer(x.given.Origin); ok {
+		facts["r"] = origin.Spec().URL
+	}
 	for claim, member := range map[string]string{"username": "u", "groups": "g", "extra": "e"} {
 		if v, present := x.claims[claim]; present {
 			facts[member] = v
