@@ -204,7 +204,7 @@ func chainCases() map[string]decideCase {
 	return map[string]decideCase{
 		"F122: a token of ours is taken where a policy says self with its origin": {ownToken(func(*Spec, *Request) {}), granted("images")},
 		"F122: a token of ours is refused where no policy says self":              {ownToken(func(s *Spec, _ *Request) { policyNamed(s, "images").SelfOrigins = nil }), refusedBy("issuer", SubjectIssuer)},
-		"a token of ours from another origin is refused":                          {ownToken(func(_ *Spec, r *Request) { r.Subject.Origin = "k8s" }), refusedBy("issuer", SubjectIssuer)},
+		"a token of ours from another origin is refused":                          {ownToken(func(_ *Spec, r *Request) { r.Subject.Origin, r.Subject.OriginURL = "k8s", "https://k8s.example" }), refusedBy("issuer", SubjectIssuer)},
 		"a token of ours whose origin is another issuer by now is refused":        {ownToken(func(s *Spec, _ *Request) { issuerNamed(s, "corp").URL = "https://other.example" }), refusedBy("subjectIssuer", IssuerUnknown)},
 		"F203, F223: a scope that another namespace added is not held here":       {ownToken(func(_ *Spec, r *Request) { r.Subject.Added = []AddedScope{{"images", "shop"}} }), refusedBy("scopes", ScopeNotHeld)},
 		"a scope that this namespace added is held here":                          {ownToken(func(_ *Spec, r *Request) { r.Subject.Added = []AddedScope{{"images", "media"}} }), granted("images")},
