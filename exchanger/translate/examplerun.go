@@ -248,7 +248,8 @@ func (x *example) absent(claim string, value any) {
 
 // own makes a token of ours.
 func (x *example) own(svc *policy.TokenService) (*policy.Token, *policy.Refusal) {
-	facts := map[string]any{"o": x.given.Origin, "t": x.claims["iat"]}
+	origin, _ := svc.TrustedIssuer(x.given.Origin)
+	facts := map[string]any{"o": x.given.Origin, "r": origin.Spec().URL, "t": x.claims["iat"]}
 	if origin, ok := svc.TrustedIssuer(x.given.Origin); ok {
 		facts["r"] = origin.Spec().URL
 	}
