@@ -77,9 +77,23 @@ type ClaimMappings struct {
 	Authentication *AuthenticationMapping `json:"authentication,omitempty"`
 }
 
-// ScopeMapping says which scopes a token carries.
+// ScopeMapping says which scopes a token carries. It has no more than one of
+// claim and expression; with neither, the claim is scope.
+//
+// +kubebuilder:validation:XValidation:rule=`!(has(self.claim) && self.claim != "" && has(self.expression) && self.expression != "")`,message=`at most one of claim and expression can be set`
 type ScopeMapping struct {
-	ClaimOrExpression `json:",inline"`
+	// claim is the name of the claim whose value is taken: a string with
+	// spaces between the scopes, or a list. Absent, without expression, it is
+	// scope.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Claim string `json:"claim,omitempty"`
+
+	// expression is a CEL expression over claims that gives the scopes.
+	//
+	// +optional
+	Expression Expression `json:"expression,omitempty"`
 
 	// prefix is stripped from every scope; a scope without it is dropped.
 	//

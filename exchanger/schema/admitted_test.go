@@ -16,6 +16,9 @@ func TestWhatIsMerelyShortOrEmptyIsAdmitted(t *testing.T) {
 		"no authorized parties are as absent ones":            {"ExchangePolicy gateway", map[string]string{"spec.subject.audience.authorizedParties": "[]"}},
 		"no authorized parties belong to any match":           {frontend, map[string]string{"spec.subject.audience": "{match: Client, authorizedParties: []}"}},
 		"no authorized parties of an actor are as absent too": {frontend, map[string]string{"spec.actor.audience": "{match: Client, authorizedParties: []}"}},
+		"scopes with a prefix and no claim":                   {"TrustedIssuer corp", map[string]string{"spec.claimMappings.scopes": "{prefix: 'api:'}"}},
+		"scopes with a map and no claim":                      {"TrustedIssuer corp", map[string]string{"spec.claimMappings.scopes": "{map: [{from: a, to: b}]}"}},
+		"scopes with nothing at all":                          {"TrustedIssuer corp", map[string]string{"spec.claimMappings.scopes": "{}"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

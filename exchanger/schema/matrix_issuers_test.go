@@ -100,9 +100,9 @@ func trustedIssuerChanges() map[string]change {
 			object: object, set: map[string]string{"spec.claimMappings.groups": "{}"},
 			path: "spec.claimMappings.groups", message: oneOfClaimAndExpression,
 		},
-		"TrustedIssuer: scopes with a prefix of nothing": {
-			object: object, set: map[string]string{"spec.claimMappings.scopes": "{prefix: 'api:'}"},
-			path: "spec.claimMappings.scopes", message: oneOfClaimAndExpression,
+		"TrustedIssuer: scopes from two places": {
+			object: object, set: map[string]string{"spec.claimMappings.scopes": "{claim: scp, expression: claims.scp}"},
+			path: "spec.claimMappings.scopes", message: "at most one of claim and expression can be set",
 		},
 		"TrustedIssuer: an extra value from nothing": {
 			object: object, set: map[string]string{"spec.claimMappings.extra[0]": "{key: department}"},

@@ -51,8 +51,7 @@ func (w *world) mappings(i *issuer) {
 	// The schema's defaults, for objects that never went through it.
 	m.Username = w.value(i, "spec.claimMappings.username", cmp.Or(in.Username, &v1alpha1.ClaimOrExpression{Claim: "preferred_username"}))
 	m.Groups = w.value(i, "spec.claimMappings.groups", cmp.Or(in.Groups, &v1alpha1.ClaimOrExpression{Claim: "groups"}))
-	scopes := v1alpha1.ScopeMapping{ClaimOrExpression: v1alpha1.ClaimOrExpression{Claim: "scope"}}
-	w.scopeMapping(i, cmp.Or(in.Scopes, &scopes))
+	w.scopeMapping(i, cmp.Or(in.Scopes, &v1alpha1.ScopeMapping{}))
 	w.extraMapping(i, in.Extra)
 	if a := in.Authentication; a != nil {
 		m.ACR = w.value(i, "spec.claimMappings.authentication.acr", a.ACR)
@@ -81,7 +80,12 @@ func (w *world) value(i *issuer, field string, in *v1alpha1.ClaimOrExpression) p
 func (w *world) scopeMapping(i *issuer, in *v1alpha1.ScopeMapping) {
 	const field = "spec.claimMappings.scopes"
 	m := &i.spec.Mappings
-	m.Scopes = w.value(i, field, &in.ClaimOrExpression)
+	from := v1alpha1.ClaimOrExpression{Claim: in.Claim, Expression: in.Expression}
+	if from == (v1alpha1.ClaimOrExpression{}) {
+		// prefix and map alone say how to read what everybody reads.
+		from.Claim = "scope"
+	}
+	m.Scopes = w.value(i, field, &from)
 	i.text(field+".prefix", in.Prefix, 0, 256)
 	m.ScopePrefix = in.Prefix
 	i.atMost(field+".map", len(in.Map), 64)
