@@ -206,8 +206,6 @@ const (
 )
 
 // PolicyActor is who may act for the subject.
-//
-// +kubebuilder:validation:XValidation:rule=`self.use == 'Forbidden' || (has(self.issuers) && size(self.issuers) > 0)`,message=`actors need at least one entry in issuers: without one, nobody could be an actor`
 type PolicyActor struct {
 	// use is Forbidden, Optional or Required.
 	//

@@ -19,6 +19,8 @@ func TestWhatIsMerelyShortOrEmptyIsAdmitted(t *testing.T) {
 		"scopes with a prefix and no claim":                   {"TrustedIssuer corp", map[string]string{"spec.claimMappings.scopes": "{prefix: 'api:'}"}},
 		"scopes with a map and no claim":                      {"TrustedIssuer corp", map[string]string{"spec.claimMappings.scopes": "{map: [{from: a, to: b}]}"}},
 		"scopes with nothing at all":                          {"TrustedIssuer corp", map[string]string{"spec.claimMappings.scopes": "{}"}},
+		"actors without issuers, which translation judges":    {frontend, map[string]string{"spec.actor": "{use: Required}"}},
+		"an optional actor, and nothing else":                 {frontend, map[string]string{"spec.actor": "{use: Optional}"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

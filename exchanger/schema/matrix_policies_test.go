@@ -34,7 +34,6 @@ func exchangePolicyChanges() map[string]change {
 		"ExchangePolicy: parties that nobody reads":    {object: object, set: map[string]string{"spec.subject.audience": "{match: Client, authorizedParties: [a]}"}, path: "spec.subject.audience", message: "authorizedParties belong to match: AnyOf"},
 		"ExchangePolicy: anybody with any audience":    {object: object, set: map[string]string{"spec.subject.audience.match": "Issuer"}, path: "spec", message: clientsByName},
 		"ExchangePolicy: anybody with any actor":       {object: object, set: map[string]string{"spec.actor.audience.match": "Issuer"}, path: "spec", message: clientsByName},
-		"ExchangePolicy: actors from nowhere":          {object: object, set: map[string]string{"spec.actor.use": "Required"}, path: "spec.actor", message: "actors need at least one entry in issuers: without one, nobody could be an actor"},
 		"ExchangePolicy: a chain of no actors":         {object: object, set: map[string]string{"spec.actor.maxDepth": "0"}, path: "spec.actor.maxDepth", message: "should be greater than or equal to 1"},
 		"ExchangePolicy: a chain of nine actors":       {object: object, set: map[string]string{"spec.actor.maxDepth": "9"}, path: "spec.actor.maxDepth", message: "should be less than or equal to 8"},
 		"ExchangePolicy: half an actor":                {object: object, set: map[string]string{"spec.actor.maxDepth": "1.5"}, path: "spec.actor.maxDepth", message: "expected an integer, found a number"},
