@@ -158,10 +158,9 @@ type Lifetimes struct {
 }
 
 // TokenLifetime bounds how long tokens of one type live.
-//
-// +kubebuilder:validation:XValidation:rule=`duration(self.default) <= duration(self.max)`,message=`default must not be longer than max`
 type TokenLifetime struct {
-	// default is how long they live when neither policy nor target says so.
+	// default is how long they live when neither policy nor target says so. One
+	// longer than max is cut there.
 	//
 	// +optional
 	// +kubebuilder:default="5m"
@@ -177,10 +176,8 @@ type TokenLifetime struct {
 }
 
 // RefreshLifetime bounds how long refresh tokens live.
-//
-// +kubebuilder:validation:XValidation:rule=`duration(self.idle) <= duration(self.max)`,message=`idle must not be longer than max`
 type RefreshLifetime struct {
-	// idle is how long an unused refresh token lives.
+	// idle is how long an unused refresh token lives, never longer than max.
 	//
 	// +optional
 	// +kubebuilder:default="24h"

@@ -7,7 +7,7 @@ import "testing"
 
 func TestWhatIsMerelyShortOrEmptyIsAdmitted(t *testing.T) {
 	t.Parallel()
-	const frontend = "ExchangePolicy frontend-gets-images"
+	const frontend, service = "ExchangePolicy frontend-gets-images", "TokenService default"
 	validator, good := newValidator(t), contract(t)
 	for name, test := range map[string]struct {
 		object string
@@ -21,6 +21,9 @@ func TestWhatIsMerelyShortOrEmptyIsAdmitted(t *testing.T) {
 		"scopes with nothing at all":                          {"TrustedIssuer corp", map[string]string{"spec.claimMappings.scopes": "{}"}},
 		"actors without issuers, which translation judges":    {frontend, map[string]string{"spec.actor": "{use: Required}"}},
 		"an optional actor, and nothing else":                 {frontend, map[string]string{"spec.actor": "{use: Optional}"}},
+		"a max below the default of default":                  {service, map[string]string{"spec.lifetimes.accessToken": "{max: 2m}"}},
+		"a default above max, which cuts it":                  {service, map[string]string{"spec.lifetimes.accessToken": "{default: 2h, max: 1h}"}},
+		"a refresh token's max below the default of idle":     {service, map[string]string{"spec.lifetimes.refreshToken": "{max: 12h}"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

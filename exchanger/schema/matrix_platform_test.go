@@ -59,10 +59,6 @@ func tokenServiceChanges() map[string]change {
 			object: object, set: map[string]string{"spec.signing.rotation": "{period: 20000h, prePublish: 1h}"},
 			path: "spec.signing.rotation.period", message: "must be between 1s and 17520h, which is two years",
 		},
-		"TokenService: a default longer than its max": {
-			object: object, set: map[string]string{"spec.lifetimes.idToken": "{default: 2h, max: 1h}"},
-			path: "spec.lifetimes.idToken", message: "default must not be longer than max",
-		},
 		"F220: TokenService: a lifetime of zero": {
 			object: object, set: map[string]string{"spec.lifetimes.accessToken.default": "0s"},
 			path: "spec.lifetimes.accessToken.default", message: between60sAnd24h,
@@ -70,10 +66,6 @@ func tokenServiceChanges() map[string]change {
 		"F220: TokenService: a lifetime of ten years": {
 			object: object, set: map[string]string{"spec.lifetimes.accessToken.max": "87600h"},
 			path: "spec.lifetimes.accessToken.max", message: between60sAnd24h,
-		},
-		"TokenService: a refresh token that idles longer than it lives": {
-			object: object, set: map[string]string{"spec.lifetimes.refreshToken.idle": "721h"},
-			path: "spec.lifetimes.refreshToken", message: "idle must not be longer than max",
 		},
 		"TokenService: a refresh token that lives for ever": {
 			object: object, set: map[string]string{"spec.lifetimes.refreshToken.offlineMax": "99999h"},

@@ -163,6 +163,11 @@ func (w *world) serviceSigning(s *service) {
 
 func (s *service) lifetimes(in *v1alpha1.Lifetimes) {
 	s.spec.DefaultLifetime, s.spec.MaxLifetime = s.lifetime("spec.lifetimes.accessToken", &in.AccessToken)
+	if usual, most := s.spec.DefaultLifetime, s.spec.MaxLifetime; usual > most {
+		// Whoever lowers max alone means it, also where the default was never written.
+		s.warn("spec.lifetimes.accessToken.default is %s, longer than max, so that tokens live %s: write a default that is no longer than max", short(usual), short(most))
+		s.spec.DefaultLifetime = most
+	}
 	for _, other := range [...]struct {
 		field string
 		given *v1alpha1.TokenLifetime
@@ -182,9 +187,6 @@ func (s *service) lifetimes(in *v1alpha1.Lifetimes) {
 func (o *object) lifetime(field string, in *v1alpha1.TokenLifetime) (usual, most time.Duration) {
 	usual = o.duration(field+".default", in.Default, 5*time.Minute, minLifetime, maxLifetime)
 	most = o.duration(field+".max", in.Max, time.Hour, minLifetime, maxLifetime)
-	if usual > most {
-		o.invalid(field+".default", "expected no longer than max, which is %s", short(most))
-	}
 	return usual, most
 }
 
