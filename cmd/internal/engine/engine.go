@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -66,7 +67,9 @@ type Engine struct {
 	server   *server.Server
 	uses     *store.Memory
 	snapshot atomic.Pointer[policy.Snapshot]
-	mu       sync.Mutex
+	// applying keeps together what belongs to one snapshot: sources, metrics, itself.
+	applying sync.Mutex
+	mu       sync.Mutex // guards spec
 	spec     *policy.Spec
 }
 
@@ -116,6 +119,8 @@ func New(o Options) *Engine {
 // signing keys, and the snapshot is in force all the same: what was revoked must
 // not come back because a disk is full. Nothing is signed without a key.
 func (e *Engine) Apply(spec *policy.Spec, snapshot *policy.Snapshot, compile time.Duration) error {
+	e.applying.Lock()
+	defer e.applying.Unlock()
 	e.mu.Lock()
 	e.spec = spec
 	e.mu.Unlock()
@@ -147,7 +152,7 @@ func (e *Engine) Run(ctx context.Context, l server.Listeners) error {
 	group.Go(func() error { return e.lookAfterKeys(ctx) })
 	group.Go(func() error {
 		if err := e.uses.Wait(ctx); err != nil {
-			return err
+			return errors.Join(err, closeAll(l)) // the server, which would close them, never had them
 		}
 		if err := e.server.Run(ctx, l); err != nil {
 			return err
@@ -155,6 +160,16 @@ func (e *Engine) Run(ctx context.Context, l server.Listeners) error {
 		return context.Canceled // the others end with it
 	})
 	return ignoreEnd(group.Wait())
+}
+
+func closeAll(l server.Listeners) error {
+	var errs []error
+	for _, each := range []net.Listener{l.Main, l.Operations, l.Public} {
+		if each != nil {
+			errs = append(errs, each.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func ignoreEnd(err error) error {
