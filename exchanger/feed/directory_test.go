@@ -259,6 +259,7 @@ func TestNoMixtureOfBeforeAndAfterASwapIsTaken(t *testing.T) {
 			swap(n)
 		}
 	}()
+	defer func() { <-done }()
 	taken := 0
 	for running := true; running; {
 		select {
