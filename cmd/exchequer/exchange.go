@@ -39,7 +39,7 @@ type exchangeFlags struct {
 
 func newExchangeCommand(now func() time.Time) *cobra.Command {
 	var f exchangeFlags
-	format := ui.NewFormat(ui.TableFormat, ui.JSONFormat, tokenFormat)
+	format := ui.NewFormat(ui.TableFormat, ui.JSONFormat, ui.YAMLFormat, tokenFormat)
 	c := &cobra.Command{
 		Use:   "exchange",
 		Short: "Exchange a token at a token endpoint",
@@ -224,7 +224,7 @@ func (r *exchanged) print(s *ui.Screen, now time.Time) {
 func (r *exchanged) report(out, errs io.Writer, format string, now time.Time) error {
 	if r.Error == "" {
 		switch format {
-		case ui.JSONFormat:
+		case ui.JSONFormat, ui.YAMLFormat:
 			return ui.Encode(out, format, r)
 		case tokenFormat:
 			_, err := fmt.Fprintln(out, r.AccessToken)
@@ -233,7 +233,7 @@ func (r *exchanged) report(out, errs io.Writer, format string, now time.Time) er
 		r.print(ui.NewScreen(out, os.Getenv), now)
 		return nil
 	}
-	if format == ui.JSONFormat {
+	if format == ui.JSONFormat || format == ui.YAMLFormat {
 		if err := ui.Encode(out, format, r); err != nil {
 			return err
 		}

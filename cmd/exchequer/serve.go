@@ -170,6 +170,7 @@ func follow(ctx context.Context, dir *feed.Directory, eng *engine.Engine, say *n
 	first := true
 	for {
 		build, err := dir.Load()
+		eng.Blocked(err != nil || build.Broken)
 		switch {
 		case err != nil:
 			say.trouble("the manifests cannot be read; what was in force stays", err)

@@ -8,6 +8,10 @@ import "time"
 // SnapshotAge says how long ago the snapshot was confirmed with its source.
 func (m *Metrics) SnapshotAge(age time.Duration) { m.age.Set(age.Seconds()) }
 
+// PublishBlocked says for how long what people declared has not been in force as
+// a whole; 0 is not at all.
+func (m *Metrics) PublishBlocked(d time.Duration) { m.blocked.Set(d.Seconds()) }
+
 // Shed counts a request that was refused unseen.
 func (m *Metrics) Shed() { m.shed.Inc() }
 

@@ -31,7 +31,7 @@ type Metrics struct {
 	decisions *prometheus.CounterVec
 	clients   *prometheus.CounterVec
 
-	revision, age, compile prometheus.Gauge
+	revision, age, compile, blocked prometheus.Gauge
 	shed, panics           prometheus.Counter
 	certificateErrors      prometheus.Counter
 	keysAge                *prometheus.GaugeVec
@@ -80,6 +80,7 @@ func NewMetrics() *Metrics {
 		revision: gauge("exchequer_snapshot_revision", "Revision of the policy snapshot that decides."),
 		age:      gauge("exchequer_snapshot_age_seconds", "Time since the snapshot was last confirmed with its source."),
 		compile:  gauge("exchequer_snapshot_compile_seconds", "How long the last snapshot took to compile."),
+		blocked:  gauge("exchequer_publish_blocked_seconds", "How long something has kept what people declared from being in force as a whole; 0 when nothing does."),
 		shed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "exchequer_requests_shed_total",
 			Help: "Token requests that were refused unseen because too many were in flight.",
@@ -112,7 +113,7 @@ func NewMetrics() *Metrics {
 	for _, o := range [...]policy.Outcome{policy.Denied, policy.Unable, policy.Allowed} {
 		m.duration[o] = duration.WithLabelValues(o.String())
 	}
-	m.registry.MustRegister(m.requests, duration, m.decisions, m.clients, m.revision, current{m.age, m}, m.compile,
+	m.registry.MustRegister(m.requests, duration, m.decisions, m.clients, m.revision, current{m.age, m}, m.compile, current{m.blocked, m},
 		m.shed, m.panics, m.certificateErrors, current{m.keysAge, m}, m.fetches, m.signingKeys,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -45,6 +46,13 @@ func NewTracing(ctx context.Context, getenv func(string) string) (*Tracing, erro
 }
 
 func newTracing(options ...sdk.TracerProviderOption) *Tracing {
+	// The name is ours unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES say
+	// another. What cannot be found out about the host is left out.
+	about, err := resource.New(context.Background(), resource.WithAttributes(attribute.String("service.name", "exchequer")),
+		resource.WithTelemetrySDK(), resource.WithFromEnv())
+	if err == nil {
+		options = append(options, sdk.WithResource(about))
+	}
 	provider := sdk.NewTracerProvider(append(options, sdk.WithSampler(newSampler(maxTraces)))...)
 	return &Tracing{provider: provider, tracer: provider.Tracer("github.com/exchequer-dev/exchequer")}
 }

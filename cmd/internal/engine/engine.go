@@ -67,6 +67,8 @@ type Engine struct {
 	server   *server.Server
 	uses     *store.Memory
 	snapshot atomic.Pointer[policy.Snapshot]
+	// blocked is since when something is held back, in nanoseconds; 0 is nothing.
+	blocked atomic.Int64
 	// applying keeps together what belongs to one snapshot: sources, metrics, itself.
 	applying sync.Mutex
 	mu       sync.Mutex // guards spec
@@ -214,6 +216,22 @@ func (e *Engine) ages() {
 	}
 	if e.options.Confirmed != nil {
 		e.metrics.SnapshotAge(e.options.Now().Sub(e.options.Confirmed()))
+	}
+	var held time.Duration
+	if since := e.blocked.Load(); since != 0 {
+		held = e.options.Now().Sub(time.Unix(0, since))
+	}
+	e.metrics.PublishBlocked(held)
+}
+
+// Blocked notes that something that was declared is held back, such as a file that
+// cannot be parsed, or that nothing is any more.
+func (e *Engine) Blocked(yes bool) {
+	switch {
+	case !yes:
+		e.blocked.Store(0)
+	case e.blocked.Load() == 0:
+		e.blocked.Store(e.options.Now().UnixNano())
 	}
 }
 
