@@ -128,8 +128,14 @@ func (w *world) secret(c *client, field string, ref *v1alpha1.KeyReference) {
 	case len(value) > maxSecret:
 		c.unresolved(v1alpha1.ReasonSecretNotFound, field, "key %q of Secret %s has %d bytes: expected at most %d", ref.Key, ref.Name, len(value), maxSecret)
 	default:
-		if strings.TrimSpace(string(value)) != string(value) {
-			c.warn("%s: the secret begins or ends with a space or a line break, which is part of it", field)
+		switch s := string(value); {
+		case strings.HasSuffix(s, "\n") || strings.HasSuffix(s, "\r"):
+			// `echo secret | base64` does this. The bytes are the secret all the same:
+			// one that is cut here would not be the one that the client has.
+			c.warn("%s: key %q of Secret %s ends in a line break, which is part of the secret, so that the client must send it as well; "+
+				"if nobody meant that, write the Secret anew without it: printf %%s instead of echo, before base64", field, ref.Key, ref.Name)
+		case strings.TrimSpace(s) != s:
+			c.warn("%s: the secret begins or ends with white space, which is part of it", field)
 		}
 		sum := sha256.Sum256(value)
 		c.spec.SecretDigests = append(c.spec.SecretDigests, hex.EncodeToString(sum[:]))
