@@ -127,7 +127,7 @@ func refuse(reason policy.Reason, detail string) (Authenticated, *policy.Refusal
 func client(svc *policy.TokenService, id string) (*policy.AskingClient, *policy.Refusal) {
 	c, ok := svc.Client(id)
 	if !ok {
-		return nil, trust.Deny(policy.ClientUnknown, "no ExchangeClient has this client_id")
+		return nil, trust.Deny(policy.ClientUnknown, "no ExchangeClient in force has this client_id")
 	}
 	if s := c.Spec(); s.Suspended {
 		return nil, trust.Deny(policy.ClientSuspended, "ExchangeClient "+s.Namespace+"/"+s.Name+" is suspended")

@@ -41,6 +41,9 @@ func sentence(p *policy.Policy, client, target string) string {
 	scopes := "without scope"
 	if len(p.Scopes) > 0 {
 		scopes = "with at most " + strings.Join(p.Scopes, " ")
+		if p.AddScopes {
+			scopes += ", held or not"
+		}
 	}
 	return client + " may exchange tokens of " + strings.Join(from, ", ") + " for " + target + " " + scopes + " (policy " + p.Namespace + "/" + p.Name + ")"
 }

@@ -113,8 +113,8 @@ func unit(b []byte) (rune, bool) {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
-	return rune(n), err == nil //nolint:gosec // 16 bits
+	n, err := strconv.ParseInt(string(b[2:6]), 16, 32)
+	return rune(n), err == nil && n >= 0
 }
 
 func yamlErrorLine(err error) int {

@@ -85,7 +85,7 @@ func ParsePresentedAs(param, urn string) (policy.PresentedAs, *policy.Refusal) {
 	case URNJWT:
 		return policy.AsJWT, nil
 	}
-	return "", invalid(param + " must be the access_token, id_token or jwt token type")
+	return "", invalid(param + " must be " + URNAccessToken + ", or the same with id_token or jwt at its end")
 }
 
 func invalid(detail string) *policy.Refusal { return refuse(policy.FormInvalid, detail) }

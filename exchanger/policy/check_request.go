@@ -22,7 +22,7 @@ func (d *deciding) tokenService() *Refusal {
 func (d *deciding) clientKnown() *Refusal {
 	c, ok := d.service.clients[d.request.Client.ID]
 	if !ok {
-		return deny(ClientUnknown, "no ExchangeClient has this client_id")
+		return deny(ClientUnknown, "no ExchangeClient in force has this client_id")
 	}
 	if c.spec.Suspended {
 		return deny(ClientSuspended, "ExchangeClient "+c.spec.Namespace+"/"+c.spec.Name+" is suspended")
@@ -251,11 +251,11 @@ func (d *deciding) scopesKnown() *Refusal {
 	for _, s := range d.request.Scopes {
 		found, ok := d.service.scopeIn(namespace, s)
 		if !ok {
-			return deny(ScopeUnknown, "namespace "+namespace+" has no ClientScope for a requested scope")
+			return deny(ScopeUnknown, d.service.noScope(namespace, s))
 		}
 		belongs := slices.ContainsFunc(d.targets, func(t askedTarget) bool { return found.scope.belongsTo(t.client.ID) })
 		if !belongs {
-			return deny(ScopeUnknown, "scope "+found.scope.spec.Scope+" belongs to none of the targets")
+			return deny(ScopeUnknown, "scope "+found.text+" belongs to none of the targets")
 		}
 		if found.parameter != "" && slices.ContainsFunc(d.asked, func(o askedScope) bool { return o.scope == found.scope && o.parameter != found.parameter }) {
 			return deny(ScopeRule, "parametric scope "+found.scope.spec.Scope+" was asked for with two values")
@@ -263,6 +263,23 @@ func (d *deciding) scopesKnown() *Refusal {
 		d.asked = append(d.asked, found)
 	}
 	return nil
+}
+
+// noScope says why a scope cannot be asked for in a namespace.
+func (t *TokenService) noScope(namespace, scope string) string {
+	base, _, _ := strings.Cut(scope, ":")
+	if g, ok := t.scopes[scopeKey{namespace, base}]; ok && g.parameter != nil {
+		return "scope " + base + " of namespace " + namespace + " takes a value: " + base + ":<value>, of 1 to 64 letters, digits, dots, _ and -"
+	}
+	return "namespace " + namespace + " has no ClientScope in force for scope " + clipped(scope)
+}
+
+// clipped is the beginning of what a client wrote.
+func clipped(s string) string {
+	if len(s) > 64 {
+		return s[:64] + "..."
+	}
+	return s
 }
 
 // scopeIn finds a scope of a namespace: by its name, or, when parametric, by the

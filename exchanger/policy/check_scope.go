@@ -37,7 +37,7 @@ func (j *judging) mayGrant(s *askedScope) *Refusal {
 		return deny(ScopeNotGranted, "target.scopes does not have "+s.scope.spec.Scope)
 	}
 	if !p.AddScopes && !j.request.Subject.holds(s.text, j.target.client.Namespace) {
-		return deny(ScopeNotHeld, "scopeMode is Narrow, and the subject token does not hold "+s.scope.spec.Scope)
+		return deny(ScopeNotHeld, "scopeMode is Narrow, and the subject token does not hold "+s.text)
 	}
 	return nil
 }
@@ -88,6 +88,9 @@ func (j *judging) scopeRulesHold() *Refusal {
 	j.granted = kept
 	if len(kept) > 0 || j.scopeless() || (j.request.ScopesGiven && !j.asksForScope()) {
 		return nil
+	}
+	if !j.request.ScopesGiven && j.policy.spec.AddScopes && !j.policy.spec.DefaultScopesSet {
+		return deny(ScopeNotGranted, "no scope was asked for, and with scopeMode Grant there is no default: ask for one, or set target.defaultScopes")
 	}
 	return deny(ScopeNotGranted, "no scope is left, and neither target.scopes nor defaultScopes is []")
 }

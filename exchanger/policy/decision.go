@@ -112,7 +112,7 @@ func furthest(traces []TargetTrace) *Refusal {
 		if t.bestRefusal == nil {
 			return &Refusal{
 				Outcome: Denied, Reason: TargetNotGranted, Check: "targetGranted",
-				Detail: "no policy in the namespace of " + t.Target + " names this client and this target",
+				Detail: t.nobody(),
 			}
 		}
 		if best == nil || t.best > best.best {
@@ -123,6 +123,16 @@ func furthest(traces []TargetTrace) *Refusal {
 		return nil
 	}
 	return best.bestRefusal
+}
+
+// nobody says why no policy could allow the target.
+func (t *TargetTrace) nobody() string {
+	for i := range t.Policies {
+		if p := &t.Policies[i]; p.Audit && p.Outcome == Allowed.String() {
+			return "no policy in force names this client and " + t.Target + "; policy " + p.Policy + " would allow it, and is in mode Audit"
+		}
+	}
+	return "no policy in the namespace of " + t.Target + " names this client and this target"
 }
 
 func refused(ref *Refusal, traces []TargetTrace) Decision {

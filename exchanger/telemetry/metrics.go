@@ -32,11 +32,11 @@ type Metrics struct {
 	clients   *prometheus.CounterVec
 
 	revision, age, compile, blocked prometheus.Gauge
-	shed, panics           prometheus.Counter
-	certificateErrors      prometheus.Counter
-	keysAge                *prometheus.GaugeVec
-	fetches                *prometheus.CounterVec
-	signingKeys            *prometheus.GaugeVec
+	shed, panics                    prometheus.Counter
+	certificateErrors               prometheus.Counter
+	keysAge                         *prometheus.GaugeVec
+	fetches                         *prometheus.CounterVec
+	signingKeys                     *prometheus.GaugeVec
 
 	mu       sync.RWMutex
 	known    known
