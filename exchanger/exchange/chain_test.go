@@ -72,10 +72,9 @@ func digest(s string) string {
 
 // The small worlds of the fixpoint test: four clients in two namespaces that are
 // targets too, four scopes, and whatever policies come up.
-var (
-	places = []string{"east/a", "east/b", "west/c", "west/d"} //nolint:gochecknoglobals // a table
-	names  = []string{"read", "write", "list", "drop"}        //nolint:gochecknoglobals // a table
-)
+func places() []string { return []string{"east/a", "east/b", "west/c", "west/d"} }
+
+func names() []string { return []string{"read", "write", "list", "drop"} }
 
 func namespaceOf(id string) string {
 	namespace, _, _ := strings.Cut(id, "/")
@@ -87,7 +86,7 @@ func drawWorld(rt *rapid.T) func(*policy.Spec) {
 		return rapid.SliceOfNDistinct(rapid.SampledFrom(list), len(list)/2, len(list), rapid.ID[string]).Draw(rt, label)
 	}
 	var clients []policy.Client
-	for _, id := range places {
+	for _, id := range places() {
 		_, name, _ := strings.Cut(id, "/")
 		clients = append(clients, policy.Client{
 			ID: id, Namespace: namespaceOf(id), Name: name, TokenService: mainService, SecretDigests: []string{digest(secret)},
@@ -96,9 +95,9 @@ func drawWorld(rt *rapid.T) func(*policy.Spec) {
 	}
 	var scopes []policy.Scope
 	for _, namespace := range []string{"east", "west"} {
-		for _, name := range some(namespace+" scopes", names) {
+		for _, name := range some(namespace+" scopes", names()) {
 			var targets []string
-			for _, id := range some(namespace+" "+name, places) {
+			for _, id := range some(namespace+" "+name, places()) {
 				if namespaceOf(id) == namespace {
 					targets = append(targets, id)
 				}
@@ -112,16 +111,16 @@ func drawWorld(rt *rapid.T) func(*policy.Spec) {
 	slices.SortFunc(scopes, func(a, b policy.Scope) int { return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name) })
 	var policies []policy.Policy
 	for i := range rapid.IntRange(1, 6).Draw(rt, "policies") {
-		target := rapid.SampledFrom(places).Draw(rt, "target")
+		target := rapid.SampledFrom(places()).Draw(rt, "target")
 		p := policy.Policy{
-			Namespace: namespaceOf(target), Name: fmt.Sprintf("p%d", i), TokenService: mainService, Clients: some("clients", places),
+			Namespace: namespaceOf(target), Name: fmt.Sprintf("p%d", i), TokenService: mainService, Clients: some("clients", places()),
 			SubjectClasses: []policy.Class{policy.ClassAccessToken}, SubjectAudience: policy.AudienceRule{Match: policy.AudienceClient},
-			Targets: []string{target}, Scopes: some("granted", names), DefaultScopesSet: rapid.IntRange(0, 3).Draw(rt, "no default scope") == 3, TokenTypes: []policy.TokenType{policy.TypeAccessToken},
+			Targets: []string{target}, Scopes: some("granted", names()), DefaultScopesSet: rapid.IntRange(0, 3).Draw(rt, "no default scope") == 3, TokenTypes: []policy.TokenType{policy.TypeAccessToken},
 			AddScopes: rapid.IntRange(0, 4).Draw(rt, "adds") == 4, NarrowExcess: rapid.Bool().Draw(rt, "narrows"),
 			Lifetime: time.Duration(rapid.IntRange(60, 600).Draw(rt, "lifetime")) * time.Second,
 		}
 		if rapid.IntRange(0, 4).Draw(rt, "audience rule") == 4 {
-			p.SubjectAudience = policy.AudienceRule{Match: policy.AudienceAnyOf, AnyOf: some("any of", places)}
+			p.SubjectAudience = policy.AudienceRule{Match: policy.AudienceAnyOf, AnyOf: some("any of", places())}
 		}
 		if rapid.IntRange(0, 3).Draw(rt, "from corp") < 3 {
 			p.SubjectIssuers = []string{"corp"}
@@ -158,8 +157,8 @@ func reachable(s *policy.Spec, first held) map[string][]string {
 			if !c.TokenExchange {
 				continue
 			}
-			for i, one := range places {
-				for _, two := range places[i:] {
+			for i, one := range places() {
+				for _, two := range places()[i:] {
 					if namespaceOf(one) != namespaceOf(two) {
 						continue
 					}
@@ -253,7 +252,7 @@ type kept struct {
 // about, so that there is something to be got.
 func drawRequest(rt *rapid.T, s *policy.Spec, tokens []kept) (from kept, client string, targets []string, v url.Values) {
 	from = rapid.SampledFrom(tokens).Draw(rt, "token")
-	client, target := rapid.SampledFrom(places).Draw(rt, "client"), rapid.SampledFrom(places).Draw(rt, "audience")
+	client, target := rapid.SampledFrom(places()).Draw(rt, "client"), rapid.SampledFrom(places()).Draw(rt, "audience")
 	if rapid.IntRange(0, 9).Draw(rt, "aimed") < 9 {
 		p := rapid.SampledFrom(s.Policies).Draw(rt, "policy")
 		target = p.Targets[0]
@@ -264,12 +263,12 @@ func drawRequest(rt *rapid.T, s *policy.Spec, tokens []kept) (from kept, client 
 		}
 	}
 	targets = []string{target}
-	if other := rapid.SampledFrom(places).Draw(rt, "second audience"); other != target && rapid.IntRange(0, 4).Draw(rt, "two") == 4 {
+	if other := rapid.SampledFrom(places()).Draw(rt, "second audience"); other != target && rapid.IntRange(0, 4).Draw(rt, "two") == 4 {
 		targets = append(targets, other)
 	}
 	v = form(from.token, url.Values{"client_id": {client}, "audience": targets})
 	v.Del("scope")
-	if asked := rapid.SliceOfNDistinct(rapid.SampledFrom(names), 1, 2, rapid.ID[string]).Draw(rt, "scope"); rapid.IntRange(0, 2).Draw(rt, "asks") == 2 {
+	if asked := rapid.SliceOfNDistinct(rapid.SampledFrom(names()), 1, 2, rapid.ID[string]).Draw(rt, "scope"); rapid.IntRange(0, 2).Draw(rt, "asks") == 2 {
 		v.Set("scope", strings.Join(asked, " "))
 	}
 	slices.Sort(targets)
@@ -283,8 +282,8 @@ func TestF208NoSequenceOfExchangesReachesMoreThanThePoliciesSay(t *testing.T) {
 	refusals := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t, drawWorld(rt))
-		holder := rapid.SampledFrom(places).Draw(rt, "first holder")
-		scopes := rapid.SliceOfNDistinct(rapid.SampledFrom(names), 1, 4, rapid.ID[string]).Draw(rt, "first scopes")
+		holder := rapid.SampledFrom(places()).Draw(rt, "first holder")
+		scopes := rapid.SliceOfNDistinct(rapid.SampledFrom(names()), 1, 4, rapid.ID[string]).Draw(rt, "first scopes")
 		expires := w.Now().Add(time.Duration(rapid.IntRange(200, 900).Draw(rt, "life")) * time.Second).Unix()
 		first := w.token(claims{"aud": holder, "scope": strings.Join(scopes, " "), "exp": expires})
 		limit := reachable(w.spec, held{holder, "", scopes, false})

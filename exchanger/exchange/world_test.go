@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -329,7 +330,7 @@ func (w *world) assertion(over claims) string {
 }
 
 func (w *world) unique(prefix string) string {
-	return prefix + "-" + hex.EncodeToString([]byte{byte(w.serial.Add(1) >> 16), byte(w.serial.Load() >> 8), byte(w.serial.Load())})
+	return fmt.Sprintf("%s-%06d", prefix, w.serial.Add(1))
 }
 
 func (w *world) sign(k *fake.Key, typ string, all, over claims) string {

@@ -222,7 +222,8 @@ func isText(raw []byte, want string) bool {
 		return true
 	}
 	var got string
-	return json.Unmarshal(raw, &got) == nil && got == want
+	// json.Unmarshal takes null for an empty string.
+	return len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &got) == nil && got == want
 }
 
 func isNumber(raw []byte, want int64) bool {

@@ -21,7 +21,7 @@ import (
 func everything() *wish {
 	return &wish{
 		values: literals{
-			"text": "acme", "number": int64(7), "fraction": 1.5, "yes": true, "list": []any{"a", "b"}, "object": claims{"a": claims{"b": int64(1)}},
+			"text": "acme", "empty": "", "number": int64(7), "fraction": 1.5, "yes": true, "list": []any{"a", "b"}, "object": claims{"a": claims{"b": int64(1)}},
 		},
 		subject: claims{
 			"acr": "urn:mfa", "amr": []any{"pwd", "otp"}, "auth_time": int64(1893490000),
@@ -60,7 +60,7 @@ func variants(v any) []any {
 	out := []any{nil, "", "other", int64(0), int64(1), -1.5, true, false, []any{}, []any{"x"}, claims{}, claims{"x": "y"}}
 	switch x := v.(type) {
 	case string:
-		out = append(out, x+" ", " "+x, x+"x", strings.ToUpper(x)+"Z", x[:len(x)-1], []any{x})
+		out = append(out, x+" ", " "+x, x+"x", strings.ToUpper(x)+"Z", x[:max(0, len(x)-1)], []any{x})
 	case int64:
 		out = append(out, x+1, x-1, -x-1, float64(x)+0.5, fmt.Sprint(x))
 	case []any:
