@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -34,6 +36,7 @@ type narrator struct {
 	last    map[string]string
 	told    map[string]bool
 	meaning []string
+	objects map[string]*feed.Object
 }
 
 func newNarrator(out io.Writer) *narrator {
@@ -78,6 +81,9 @@ func (n *narrator) tellProblems(list []feed.Problem) {
 	if fresh > mostLines {
 		n.say(ui.Bad, "PROBLEM: ", fmt.Sprintf("and %d more", fresh-mostLines))
 	}
+	if len(list) == 0 && len(n.told) > 0 {
+		n.say(ui.Good, "mended: ", "there are no problems any more")
+	}
 	n.told = now
 }
 
@@ -87,6 +93,7 @@ func (n *narrator) build(b *feed.Build) {
 	defer n.mu.Unlock()
 	n.tellProblems(b.Problems)
 	n.tellStatuses(b.Statuses)
+	n.tellChanges(b.Objects)
 	meaning := feed.Meaning(b.Spec)
 	gained, lost := feed.Difference(n.meaning, meaning)
 	n.meaning = meaning
@@ -107,6 +114,31 @@ func (n *narrator) build(b *feed.Build) {
 		}
 		n.say(ui.Bad, "  - no longer: ", s)
 	}
+}
+
+// tellChanges names the fields that differ, which conditions and meaning may not
+// show: a lifetime, a revocation, a rule.
+func (n *narrator) tellChanges(objects []*feed.Object) {
+	now := make(map[string]*feed.Object, len(objects))
+	lines := 0
+	for _, o := range objects {
+		now[o.Ref()] = o
+		before, known := n.objects[o.Ref()]
+		if !known {
+			continue
+		}
+		fields := feed.Changes(before, o)
+		if len(fields) == 0 {
+			continue
+		}
+		if lines++; lines <= mostLines {
+			n.say(ui.Warn, "  ~ ", o.Ref()+": "+strings.Join(fields, ", "))
+		}
+	}
+	if lines > mostLines {
+		n.say(ui.Warn, "  ~ ", fmt.Sprintf("and %d more", lines-mostLines))
+	}
+	n.objects = now
 }
 
 func (n *narrator) tellStatuses(statuses []translate.ObjectStatus) {
@@ -177,4 +209,23 @@ func (n *narrator) serving(l server.Listeners, b *feed.Build) {
 		}
 	}
 	n.say(ui.Strong, "listening on ", l.Main.Addr().String())
+	if b != nil {
+		n.tellElsewhere(l.Main.Addr().String(), b)
+	}
+}
+
+// tellElsewhere warns of an issuer on this machine that is not where we listen:
+// who follows its metadata asks another port.
+func (n *narrator) tellElsewhere(address string, b *feed.Build) {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return
+	}
+	for _, svc := range b.Snapshot.Services() {
+		u, err := url.Parse(svc.Issuer())
+		if err != nil || u.Scheme != "http" || u.Port() == port {
+			continue
+		}
+		n.say(ui.Warn, "warning: ", "TokenService "+svc.Name()+" says that it is "+svc.Issuer()+", and this is port "+port+": use --listen "+u.Host)
+	}
 }
