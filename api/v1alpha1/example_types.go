@@ -44,7 +44,8 @@ type ExampleRequest struct {
 	Issuer string `json:"issuer"`
 
 	// origin is the TrustedIssuer of the first subject token in the chain,
-	// when issuer is self.
+	// when issuer is self. Absent, it is the only one among the origins that
+	// the policy admits; with several, or none, it must be written.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=189
@@ -60,7 +61,9 @@ type ExampleRequest struct {
 	// +kubebuilder:pruning:PreserveUnknownFields
 	Claims JSON `json:"claims,omitzero"`
 
-	// tokenType is the class of the subject token.
+	// tokenType is the class of the subject token, whatever its claims look
+	// like. The tokens of a kubernetes issuer are JWT, also by default; our own
+	// are access tokens, also when they are given as JWT.
 	//
 	// +optional
 	// +kubebuilder:default=AccessToken
@@ -90,7 +93,8 @@ type ExampleRequest struct {
 	// +kubebuilder:validation:MaxLength=4096
 	Scope string `json:"scope,omitempty"`
 
-	// actor is the actor token.
+	// actor is the actor token. Its issuer must be there, else the example is
+	// not judged.
 	//
 	// +optional
 	Actor *ExampleActor `json:"actor,omitempty"`
@@ -98,7 +102,7 @@ type ExampleRequest struct {
 	// requestedTokenType is the type of token that is asked for.
 	//
 	// +optional
-	RequestedTokenType IssuedTokenType `json:"requestedTokenType,omitempty"`
+	RequestedTokenType RequestedTokenType `json:"requestedTokenType,omitempty"`
 
 	// requestedSubject is the subject to impersonate.
 	//
@@ -106,7 +110,8 @@ type ExampleRequest struct {
 	// +kubebuilder:validation:MaxLength=512
 	RequestedSubject string `json:"requestedSubject,omitempty"`
 
-	// reason is the reason that the request gives.
+	// reason is the reason that the request gives. It belongs to requests for
+	// a subject to impersonate; any other is refused for it.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
@@ -122,6 +127,17 @@ type ExampleRequest struct {
 	// +optional
 	// +kubebuilder:default="2030-01-01T12:00:00Z"
 	Time Time `json:"time,omitempty"`
+}
+
+// RequestedTokenType is a type of token that a request can ask for, whether or
+// not an exchange may give it.
+//
+// +kubebuilder:validation:Enum=AccessToken;JWT;IDToken;SAML2;TransactionToken;Handover;RefreshToken;IDJAG
+type RequestedTokenType string
+
+// RequestedTokenTypes are all types of tokens that a request can ask for.
+func RequestedTokenTypes() []RequestedTokenType {
+	return []RequestedTokenType{"AccessToken", "JWT", "IDToken", "SAML2", "TransactionToken", "Handover", "RefreshToken", "IDJAG"}
 }
 
 // ExampleActor is an actor token.

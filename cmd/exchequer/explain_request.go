@@ -178,7 +178,7 @@ func (x *explainer) decideClaims(snapshot *policy.Snapshot) (*policy.Decision, e
 	e := v1alpha1.Example{Name: "explain", Given: v1alpha1.ExampleRequest{
 		Client: x.client, Issuer: x.issuer, Origin: x.origin, Claims: v1alpha1.JSON{Raw: x.claims},
 		TokenType: v1alpha1.TokenClass(x.class), Audience: x.audience, Resource: x.resource, Scope: x.scope,
-		RequestedTokenType: v1alpha1.IssuedTokenType(x.wanted), Time: v1alpha1.Time(x.now.Format(time.RFC3339)),
+		RequestedTokenType: v1alpha1.RequestedTokenType(x.wanted), Time: v1alpha1.Time(x.now.Format(time.RFC3339)),
 	}}
 	r := translate.RunExamples(snapshot, x.service.Name(), []v1alpha1.Example{e})[0]
 	switch {

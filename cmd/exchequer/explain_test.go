@@ -101,34 +101,53 @@ func TestExplainRefusesWhatMakesNoRequest(t *testing.T) {
 		args  []string
 		want  string
 	}{
-		"a cluster":                     {"", []string{"explain", "--cluster", "--client", "a/b"}, "comes with the operator"},
-		"an actor":                      {aliceClaims, ask("--actor", "x"), "--actor is not served yet"},
-		"no manifests":                  {"", []string{"explain", "--client", "a/b"}, "--manifests DIR is missing"},
-		"no client":                     {"", []string{"explain", "--manifests", "testdata/good"}, "--client is missing"},
-		"no subject":                    {"", []string{"explain", "--manifests", "testdata/good", "--client", "a/b"}, "exactly one of --subject-claims and --subject-token"},
-		"two subjects":                  {"", ask("--subject-token", "x"), "exactly one of"},
-		"claims of nobody":              {aliceClaims, []string{"explain", "--manifests", "testdata/good", "--client", "a/b", "--subject-claims", "-"}, "--issuer is missing"},
-		"claims of an unknown issuer":   {aliceClaims, ask("--issuer", "nobody"), "issuer nobody is not there"},
-		"claims that are a list":        {"[1]", ask(), "expected an object"},
-		"claims that are no JSON":       {"{", ask(), "expected an object"},
-		"an own token without origin":   {aliceClaims, ask("--issuer", "self"), "--origin"},
-		"an unknown class":              {aliceClaims, ask("--token-type", "SAML2"), "expected AccessToken, IDToken or JWT"},
-		"an unknown wanted type":        {aliceClaims, ask("--requested-token-type", "gold"), "--requested-token-type"},
-		"a wanted type not served":      {aliceClaims, ask("--requested-token-type", "urn:ietf:params:oauth:token-type:saml2"), "--requested-token-type is not served yet"},
-		"a bad time":                    {aliceClaims, ask("--time", "noon"), "RFC 3339"},
-		"a bad scope":                   {aliceClaims, ask("--scope", `a"b`), "--scope"},
-		"an unknown token service":      {aliceClaims, ask("--token-service", "other"), "no TokenService other"},
-		"a token on the command line":   {"", []string{"explain", "--manifests", "testdata/good", "--client", "a/b", "--subject-token", "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"}, "found a token"},
-		"a record without a file":       {"", []string{"explain", "--correlation-id", "x"}, "belong together"},
-		"a file without a record":       {"", []string{"explain", "--audit", "x"}, "belong together"},
-		"a record and a request":        {"", []string{"explain", "--correlation-id", "x", "--audit", "y", "--client", "a/b"}, "use one of the two"},
-		"a stray argument":              {"", []string{"explain", "why"}, `unknown command "why"`},
-		"a class the claims contradict": {`{"sub": "a", "email_verified": true, "nonce": "n"}`, ask("--token-type", "JWT"), "--token-type is JWT"},
+		"a cluster":                   {"", []string{"explain", "--cluster", "--client", "a/b"}, "comes with the operator"},
+		"an actor":                    {aliceClaims, ask("--actor", "x"), "--actor is not served yet"},
+		"no manifests":                {"", []string{"explain", "--client", "a/b"}, "--manifests DIR is missing"},
+		"no client":                   {"", []string{"explain", "--manifests", "testdata/good"}, "--client is missing"},
+		"no subject":                  {"", []string{"explain", "--manifests", "testdata/good", "--client", "a/b"}, "exactly one of --subject-claims and --subject-token"},
+		"two subjects":                {"", ask("--subject-token", "x"), "exactly one of"},
+		"claims of nobody":            {aliceClaims, []string{"explain", "--manifests", "testdata/good", "--client", "a/b", "--subject-claims", "-"}, "--issuer is missing"},
+		"claims of an unknown issuer": {aliceClaims, ask("--issuer", "nobody"), "issuer nobody is not there"},
+		"claims that are a list":      {"[1]", ask(), "expected an object"},
+		"claims that are no JSON":     {"{", ask(), "expected an object"},
+		"an unknown class":            {aliceClaims, ask("--token-type", "SAML2"), "expected AccessToken, IDToken or JWT"},
+		"an unknown wanted type":      {aliceClaims, ask("--requested-token-type", "gold"), "--requested-token-type"},
+		"a bad time":                  {aliceClaims, ask("--time", "noon"), "RFC 3339"},
+		"a bad scope":                 {aliceClaims, ask("--scope", `a"b`), "--scope"},
+		"an unknown token service":    {aliceClaims, ask("--token-service", "other"), "no TokenService other"},
+		"a token on the command line": {"", []string{"explain", "--manifests", "testdata/good", "--client", "a/b", "--subject-token", "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"}, "found a token"},
+		"a record without a file":     {"", []string{"explain", "--correlation-id", "x"}, "belong together"},
+		"a file without a record":     {"", []string{"explain", "--audit", "x"}, "belong together"},
+		"a record and a request":      {"", []string{"explain", "--correlation-id", "x", "--audit", "y", "--client", "a/b"}, "use one of the two"},
+		"a stray argument":            {"", []string{"explain", "why"}, `unknown command "why"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := exchequer(t, tc.stdin, tc.args...).must(t, exitUsage)
 			says(t, r.errs, tc.want)
+		})
+	}
+}
+
+func TestExplainJudgesWhatTheEndpointJudges(t *testing.T) {
+	t.Parallel()
+	ask := func(args ...string) []string {
+		return append([]string{"explain", "--manifests", "testdata/good", "--client", "shop/frontend", "--issuer", "corp", "--audience", "media/images-resource", "--subject-claims", "-"}, args...)
+	}
+	for name, tc := range map[string]struct {
+		stdin string
+		args  []string
+		want  string
+	}{
+		"the only origin of own tokens is meant":    {aliceClaims, ask("--issuer", "self"), "SubjectIssuer"},
+		"a type that nothing grants":                {aliceClaims, ask("--requested-token-type", "urn:ietf:params:oauth:token-type:saml2"), "TokenTypeNotGranted"},
+		"the class is what is said, not the claims": {`{"sub": "a", "email_verified": true, "nonce": "n", "groups": []}`, ask("--token-type", "JWT"), "SubjectRule"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := exchequer(t, tc.stdin, tc.args...).must(t, exitNo)
+			says(t, r.out, tc.want)
 		})
 	}
 }

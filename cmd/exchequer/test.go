@@ -36,7 +36,7 @@ policy:
 A policy whose own example fails is not in force, in a cluster or here: a failure
 says which policy that is. An example that names a client or an issuer which is
 not there cannot be judged, and counts as failed here, because nobody wants a
-green run that tested nothing.
+green run that tested nothing, unless that is the very reason that it expects.
 
 Exit codes: 0 all examples passed; 1 at least one did not, or there are none;
 2 wrong usage, or a file that cannot be read.`,

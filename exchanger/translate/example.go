@@ -30,7 +30,7 @@ func (p *grant) checkExamples() {
 		if field := unservedExample(&e.Given); field != "" {
 			p.notSupported(at+".given."+field, "it is not served yet, so that the example cannot be judged: take the example out")
 		}
-		if _, err := newExample(e); err != nil {
+		if _, err := newExample(e, p.selfOrigins); err != nil {
 			p.invalid(at, "%s", err)
 		}
 		if r := e.Expect.Reason; r != "" && !slices.Contains(policy.Reasons(), policy.Reason(r)) {
@@ -127,15 +127,28 @@ func (w *world) sightOf(p *grant) *sight {
 	return &sight{
 		effort:  w.effortOf(p.namespace),
 		targets: p.spec.Targets,
+		origins: p.selfOrigins,
 		target: func(name string) bool {
 			c, ok := w.holders[[2]string{p.service.name, name}]
 			return ok && c.namespace == p.namespace
 		},
 		issuer: func(name string) bool {
-			i, ok := w.issuerByName[name]
-			return ok && i.service == p.service && w.mayName(i, p.namespace)
+			n, ok := slices.BinarySearchFunc(w.issuers, name, func(i *issuer, name string) int { return compare(i.name, name) })
+			return ok && w.issuers[n].service == p.service && w.mayName(w.issuers[n], p.namespace)
 		},
 	}
+}
+
+// selfOrigins are the origins that the policy admits of our own tokens, as it
+// names them.
+func (p *grant) selfOrigins() []string {
+	var out []string
+	for _, i := range p.api.Spec.Subject.Issuers {
+		if i.Self {
+			out = append(out, i.Origins...)
+		}
+	}
+	return sortedSet(out)
 }
 
 func (p *grant) setPassed(status metav1.ConditionStatus, reason, message string) {

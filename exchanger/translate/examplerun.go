@@ -24,7 +24,8 @@ const (
 	ExamplePassed ExampleVerdict = "Passed"
 	// ExampleFailed gave something else, or cannot be judged.
 	ExampleFailed ExampleVerdict = "Failed"
-	// ExampleUnknown names a client or an issuer that is missing.
+	// ExampleUnknown names a client or an issuer that is missing, and does not
+	// expect to be refused for that.
 	ExampleUnknown ExampleVerdict = "Unknown"
 )
 
@@ -44,12 +45,14 @@ type ExampleResult struct {
 // needed. service is the TokenService's name; empty means "default", or the only
 // one that there is.
 //
-// The class of the subject token comes from the token, as always: AccessToken is
-// a header with typ at+jwt, the others one with typ JWT, where claims and classify
-// tell; an ID token is given a nonce when nothing else marks it. Of an issuer of
-// the member kubernetes, whose tokens are of class JWT, AccessToken means JWT.
+// The class of the subject token is what the example says, whatever its claims look
+// like. Of an issuer of the member kubernetes, whose tokens are of class JWT,
+// AccessToken means JWT; of our own tokens, which are access tokens, JWT means that.
 // With issuer self, the claims are those of our own token, with sub as it was
 // mapped; username, groups and extra among them are the sealed facts.
+//
+// What the endpoint refuses today is refused here, for the same reason: an actor
+// token, a type of token that nothing grants, the parameter reason.
 func RunExamples(snapshot *policy.Snapshot, service string, examples []v1alpha1.Example) []ExampleResult {
 	return runExamples(snapshot, service, nil, examples)
 }
@@ -64,6 +67,8 @@ type sight struct {
 	// target whether a name is a target of the namespace. Examples would tell one
 	// tenant about another's objects otherwise.
 	issuer func(name string) bool
+	// origins are those that the policy admits of our own tokens.
+	origins func() []string
 	target func(name string) bool
 	// effort is what the examples of the namespace may still cost together.
 	effort *int64
@@ -105,25 +110,32 @@ func run(r *ExampleResult, snapshot *policy.Snapshot, svc *policy.TokenService, 
 		r.Verdict, r.Message = ExampleFailed, "given."+field+" is not served yet, so that the example cannot be judged"
 		return
 	}
-	x, err := newExample(e)
+	origins := svc.SelfOrigins
+	if see != nil {
+		origins = see.origins
+	}
+	x, err := newExample(e, origins)
 	if err != nil {
 		r.Verdict, r.Message = ExampleFailed, err.Error()
 		return
 	}
-	if missing := x.missing(svc, see); missing != "" {
-		r.Verdict, r.Message = ExampleUnknown, missing
-		return
+	refusal := x.form()
+	if refusal == nil {
+		gone := x.absentParty(svc, see)
+		switch {
+		case gone == nil:
+			r.Subject, refusal = x.identify(svc)
+		case !gone.expectedBy(&e.Expect):
+			r.Verdict, r.Message = ExampleUnknown, gone.what+" is not there"
+			return
+		default:
+			refusal = gone.refusal()
+		}
 	}
-	token, refusal := x.identify(svc)
-	r.Subject = token
 	if refusal != nil {
 		r.Decision = policy.Refuse(refusal)
 	} else {
-		if x.class != token.Class {
-			r.Verdict, r.Message = ExampleFailed, fmt.Sprintf("given.tokenType is %s, but a token with these claims is of class %s", x.class, token.Class)
-			return
-		}
-		r.Decision = see.decide(snapshot, x.request(svc, token))
+		r.Decision = see.decide(snapshot, x.request(svc, r.Subject))
 	}
 	r.Verdict, r.Message = compareResult(&e.Expect, &r.Decision)
 }
@@ -132,14 +144,10 @@ func run(r *ExampleResult, snapshot *policy.Snapshot, svc *policy.TokenService, 
 // serve.
 func unservedExample(g *v1alpha1.ExampleRequest) string {
 	switch {
-	case g.Actor != nil:
-		return "actor"
 	case g.RequestedSubject != "":
 		return "requestedSubject"
 	case g.Proof != nil:
 		return "proof"
-	case g.RequestedTokenType != "" && g.RequestedTokenType != v1alpha1.IssuedAccessToken && g.RequestedTokenType != v1alpha1.IssuedJWT:
-		return "requestedTokenType"
 	case g.TokenType != "" && g.TokenType != v1alpha1.TokenClassAccessToken && g.TokenType != v1alpha1.TokenClassIDToken && g.TokenType != v1alpha1.TokenClassJWT:
 		return "tokenType"
 	}
@@ -148,7 +156,9 @@ func unservedExample(g *v1alpha1.ExampleRequest) string {
 
 // example is an example that was read.
 type example struct {
-	given  *v1alpha1.ExampleRequest
+	given *v1alpha1.ExampleRequest
+	// origin is given.origin, or what is meant where it is absent.
+	origin string
 	claims map[string]any
 	class  policy.Class
 	now    time.Time
@@ -158,9 +168,11 @@ type example struct {
 // from today that nothing in it hangs on today.
 const defaultTime v1alpha1.Time = "2030-01-01T12:00:00Z"
 
-func newExample(e *v1alpha1.Example) (*example, error) {
+// newExample reads an example. origins are those among which an absent one is
+// found.
+func newExample(e *v1alpha1.Example, origins func() []string) (*example, error) {
 	g := &e.Given
-	x := &example{given: g, class: policy.Class(g.TokenType)}
+	x := &example{given: g, origin: g.Origin, class: policy.Class(g.TokenType)}
 	if x.class == "" {
 		x.class = policy.ClassAccessToken
 	}
@@ -181,11 +193,17 @@ func newExample(e *v1alpha1.Example) (*example, error) {
 	case !isSubdomain(g.Issuer) || len(g.Issuer) > v1alpha1.MaxNameLength:
 		return nil, errors.New("given.issuer: expected the name of a TrustedIssuer, or self")
 	}
-	if (g.Issuer == policy.SelfIssuer) != (g.Origin != "") {
-		return nil, errors.New("given.origin belongs to issuer: self, which needs it")
+	if err := x.findOrigin(origins); err != nil {
+		return nil, err
 	}
 	if n := len(g.Audience) + len(g.Resource); n > maxTargets {
 		return nil, fmt.Errorf("given.audience and given.resource: expected at most %d together, found %d", maxTargets, n)
+	}
+	if t := g.RequestedTokenType; t != "" && !slices.Contains(v1alpha1.RequestedTokenTypes(), t) {
+		return nil, fmt.Errorf("given.requestedTokenType: expected one of %s", join(v1alpha1.RequestedTokenTypes()))
+	}
+	if err := checkActor(g.Actor); err != nil {
+		return nil, err
 	}
 	if x.claims, err = exampleClaims(g.Claims.Raw); err != nil {
 		return nil, fmt.Errorf("given.claims: %w", err)
@@ -193,23 +211,47 @@ func newExample(e *v1alpha1.Example) (*example, error) {
 	return x, nil
 }
 
+// checkActor reads an actor token as far as anything looks at it.
+func checkActor(a *v1alpha1.ExampleActor) error {
+	if a == nil {
+		return nil
+	}
+	if !isSubdomain(a.Issuer) || len(a.Issuer) > v1alpha1.MaxNameLength {
+		return errors.New("given.actor.issuer: expected the name of a TrustedIssuer, or self")
+	}
+	if _, err := exampleClaims(a.Claims.Raw); err != nil {
+		return fmt.Errorf("given.actor.claims: %w", err)
+	}
+	return nil
+}
+
+// findOrigin takes the only origin that can be meant for an absent one.
+func (x *example) findOrigin(origins func() []string) error {
+	switch {
+	case x.given.Issuer != policy.SelfIssuer:
+		if x.origin != "" {
+			return errors.New("given.origin belongs to issuer: self")
+		}
+		return nil
+	case x.origin != "":
+		if !isSubdomain(x.origin) || len(x.origin) > v1alpha1.MaxNameLength {
+			return errors.New("given.origin: expected the name of a TrustedIssuer")
+		}
+		return nil
+	}
+	list := origins()
+	switch len(list) {
+	case 0:
+		return errors.New("given.origin: write the name of the TrustedIssuer that the first token of the chain came from; no policy here admits our own tokens, which would say it")
+	case 1:
+		x.origin = list[0]
+		return nil
+	}
+	return fmt.Errorf("given.origin: write one of %s: the policies admit our own tokens from each of them", strings.Join(list, ", "))
+}
+
 // maxTargets is what a request may name, audiences and resources together.
 const maxTargets = 16
-
-// missing says which client or issuer is not there.
-func (x *example) missing(svc *policy.TokenService, see *sight) string {
-	if c, ok := svc.Client(x.given.Client); !ok || c.Spec().Suspended {
-		return "client " + x.given.Client + " is not there"
-	}
-	name := x.given.Issuer
-	if name == policy.SelfIssuer {
-		name = x.given.Origin
-	}
-	if i, ok := svc.TrustedIssuer(name); !ok || i.Spec().Suspended || (see != nil && !see.issuer(name)) {
-		return "issuer " + name + " is not there"
-	}
-	return ""
-}
 
 // identify makes the subject token's facts out of the given claims.
 func (x *example) identify(svc *policy.TokenService) (*policy.Token, *policy.Refusal) {
@@ -230,14 +272,12 @@ func (x *example) identify(svc *policy.TokenService) (*policy.Token, *policy.Ref
 		}
 	case x.class == policy.ClassAccessToken:
 		typ = "at+jwt"
-	case x.class == policy.ClassIDToken && i.Spec().ClassifyID == "":
-		x.absent("nonce", "example")
 	}
 	header := map[string]any{"alg": i.Spec().Algorithms[0], "kid": "example"}
 	if typ != "" {
 		header["typ"] = typ
 	}
-	return i.Identify(policy.Presented{Type: typ, Header: header, Claims: x.claims})
+	return i.Identify(policy.Presented{Type: typ, Header: header, Claims: x.claims, Class: x.class})
 }
 
 func (x *example) absent(claim string, value any) {
@@ -248,8 +288,15 @@ func (x *example) absent(claim string, value any) {
 
 // own makes a token of ours.
 func (x *example) own(svc *policy.TokenService) (*policy.Token, *policy.Refusal) {
-	origin, _ := svc.TrustedIssuer(x.given.Origin)
-	facts := map[string]any{"o": x.given.Origin, "r": origin.Spec().URL, "t": x.claims["iat"]}
+	if x.class == policy.ClassJWT {
+		x.class = policy.ClassAccessToken
+	}
+	typ := "jwt"
+	if x.class == policy.ClassAccessToken {
+		typ = "at+jwt"
+	}
+	origin, _ := svc.TrustedIssuer(x.origin)
+	facts := map[string]any{"o": x.origin, "r": origin.Spec().URL, "t": x.claims["iat"]}
 	if origin, ok := svc.TrustedIssuer(x.given.Origin); ok {
 		facts["r"] = origin.Spec().URL
 	}
@@ -264,14 +311,14 @@ func (x *example) own(svc *policy.TokenService) (*policy.Token, *policy.Refusal)
 		sealed = nil
 	}
 	x.absent("iss", svc.Issuer())
-	return svc.IdentifyOwn(policy.Presented{Type: "at+jwt", Header: map[string]any{"typ": "at+jwt"}, Claims: x.claims}, sealed)
+	return svc.IdentifyOwn(policy.Presented{Type: typ, Header: map[string]any{"typ": typ}, Claims: x.claims}, sealed)
 }
 
 func (x *example) request(svc *policy.TokenService, token *policy.Token) *policy.Request {
 	r := &policy.Request{
 		Now: x.now, TokenService: svc.Name(), Client: policy.ClientAuth{ID: x.given.Client}, Subject: token,
 		SubjectAs: policy.AsAccessToken, Audiences: x.given.Audience, Resources: x.given.Resource,
-		TokenType: policy.TokenType(x.given.RequestedTokenType), Reason: x.given.Reason,
+		TokenType: policy.TokenType(x.given.RequestedTokenType), HasActorToken: x.given.Actor != nil,
 	}
 	switch x.class {
 	case policy.ClassIDToken:

@@ -47,6 +47,18 @@ examples:
 - name: unknown client
   given: {client: shop/gone, issuer: corp}
   expect: {allowed: false}
+- name: an unknown client that is expected
+  given: {client: shop/gone, issuer: corp}
+  expect: {allowed: false, reason: ClientUnknown}
+- name: an unknown issuer that is expected
+  given: {client: shop/frontend, issuer: gone}
+  expect: {allowed: false, reason: IssuerUnknown}
+- name: an actor
+  given: {client: shop/frontend, issuer: corp, audience: [media/images-resource], scope: images, actor: {issuer: corp}, claims: {sub: alice, email_verified: true, groups: [staff], tenant: acme, scope: images}}
+  expect: {allowed: false, reason: ActorForbidden}
+- name: the only origin that policies admit
+  given: {client: shop/frontend, issuer: self, audience: [media/images-resource], claims: {sub: "corp:alice", client_id: shop/frontend, email_verified: true, groups: ["corp:staff"], extra: {tenant: acme}, scope: images}}
+  expect: {allowed: true}
 - name: not served
   given: {client: shop/frontend, issuer: corp, requestedSubject: bob}
   expect: {allowed: false}

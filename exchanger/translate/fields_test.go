@@ -22,7 +22,6 @@ func fieldsWithoutMeaning() map[string]string {
 	return map[string]string{
 		"ClientScope.spec.description":                "it is for people, who read it in the object",
 		"TrustedIssuer.spec.directory.timeout":        "without a url there is no directory, and with one it is NotSupported",
-		"ExchangePolicy.spec.examples[].given.reason": "rules may look at it; the rules of this policy do not",
 	}
 }
 
