@@ -79,7 +79,7 @@ func TestAChangeThatTheAPIServerWouldRefuseLeavesWhatWasThere(t *testing.T) {
 		if !strings.Contains(told(b), "x.yaml:5: TokenService/default: spec: issuer cannot be changed") {
 			t.Errorf("told %q, want what was changed, and its line", told(b))
 		}
-		if o, ok := b.Find(&b.Statuses[slices.IndexFunc(b.Statuses, isKind("TokenService"))]); !ok || !strings.Contains(o.Content["spec"].(map[string]any)["issuer"].(string), "sts.example.com") { //nolint:errcheck // or the test panics
+		if o, ok := b.Find(&b.Statuses[slices.IndexFunc(b.Statuses, isKind("TokenService"))]); !ok || !strings.Contains(o.Content["spec"].(map[string]any)["issuer"].(string), "sts.example.com") {
 			t.Error("the status is not of the object in force")
 		}
 	}

@@ -90,10 +90,15 @@ func (d *Directory) Load() (*Build, error) {
 func (d *Directory) read() (objects []*Object, problems []Problem, err error) {
 	next := map[string][]*Object{}
 	for range readTries {
-		d.stamp, _ = d.fingerprint()
-		paths, err := Files(d.root)
-		if err != nil {
-			return nil, nil, err
+		var readable bool
+		if d.stamp, readable = d.fingerprint(); !readable {
+			// Perhaps a folder went while it was looked at.
+			_, err = Files(d.root)
+			continue
+		}
+		paths, listErr := Files(d.root)
+		if err = listErr; err != nil {
+			continue
 		}
 		clear(next)
 		objects, problems = nil, nil
@@ -111,7 +116,10 @@ func (d *Directory) read() (objects []*Object, problems []Problem, err error) {
 			return objects, problems, nil
 		}
 	}
-	return nil, nil, fmt.Errorf("manifests %s: they changed each of the %d times that they were read", d.root, readTries)
+	if err == nil {
+		err = fmt.Errorf("manifests %s: they changed each of the %d times that they were read", d.root, readTries)
+	}
+	return nil, nil, err
 }
 
 func (d *Directory) keepLast(path string, bad []Problem) []Problem {

@@ -62,14 +62,14 @@ func (w *walk) root(root string) error {
 // folder walks one folder. above are the folders that it lies in, as they really
 // are: a link back to one of them leads nowhere new.
 func (w *walk) folder(path string, above []string) error {
-	real, err := filepath.EvalSymlinks(path)
+	actual, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return err
 	}
-	if real, err = filepath.Abs(real); err != nil {
+	if actual, err = filepath.Abs(actual); err != nil {
 		return err
 	}
-	if slices.Contains(above, real) {
+	if slices.Contains(above, actual) {
 		return nil
 	}
 	if w.folders = append(w.folders, path); len(w.folders) > maxFolders {
@@ -79,7 +79,7 @@ func (w *walk) folder(path string, above []string) error {
 	if err != nil {
 		return err
 	}
-	above = append(slices.Clip(above), real)
+	above = append(slices.Clip(above), actual)
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), ".") {
 			continue

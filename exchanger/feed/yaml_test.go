@@ -157,7 +157,7 @@ func TestAliasesDoNotMultiplyBeyondTheBound(t *testing.T) {
 	t.Parallel()
 	laughs := func(levels int) string {
 		var b strings.Builder
-		b.WriteString("apiVersion: v1\nkind: X\nl0: &l0 [a, a, a, a, a, a, a, a, a, a]\n")
+		b.WriteString("apiVersion: v1\nkind: X\nl0: &l0 [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n")
 		for i := 1; i <= levels; i++ {
 			prev := fmt.Sprintf("*l%d", i-1)
 			fmt.Fprintf(&b, "l%d: &l%d [%s]\n", i, i, strings.Join([]string{prev, prev, prev, prev, prev, prev, prev, prev, prev, prev}, ", "))

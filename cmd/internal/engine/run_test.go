@@ -336,11 +336,11 @@ func TestSigningKeysAreLookedAfterWhileItRuns(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- e.lookAfterKeys(ctx) }()
-		time.Sleep(719*time.Hour - time.Minute) //nolint:forbidigo // the bubble's clock
+		time.Sleep(719*time.Hour - time.Minute)
 		if now, _ := ring.Active("main"); now.KeyID() != first.KeyID() {
 			t.Error("the key was changed before its time")
 		}
-		time.Sleep(time.Hour + 3*time.Minute) //nolint:forbidigo // the bubble's clock
+		time.Sleep(time.Hour + 3*time.Minute)
 		now, _ := ring.Active("main")
 		if now.KeyID() == first.KeyID() {
 			t.Error("the key was not changed when its time had come")
@@ -385,7 +385,7 @@ func TestAnEngineThatIsStoppedAtOnceClosesWhatItWasGiven(t *testing.T) {
 		t.Errorf("Run ended with %v", err)
 	}
 	for _, each := range []net.Listener{l.Main, l.Operations, l.Public} {
-		_ = each.(*net.TCPListener).SetDeadline(time.Now().Add(time.Second)) //nolint:errcheck // fails on a closed one, as it should
+		_ = each.(*net.TCPListener).SetDeadline(time.Now().Add(time.Second))
 		if _, err := each.Accept(); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("%s still listens: %v", each.Addr(), err)
 		}
