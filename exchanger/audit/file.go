@@ -34,6 +34,15 @@ func open(path string) (*os.File, error) {
 	return f, nil
 }
 
+// Regular says whether it is a regular file, which takes what is written at once,
+// and not a pipe or a device, which may keep a writer waiting.
+func (f *File) Regular() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	info, err := f.file.Stat()
+	return err == nil && info.Mode().IsRegular()
+}
+
 // Write appends p.
 func (f *File) Write(p []byte) (int, error) {
 	f.mu.Lock()

@@ -31,6 +31,10 @@ type Log struct {
 	deadline time.Duration
 	wake     chan struct{}
 	done     chan struct{}
+	// prompt says that whoever brings a record may write it, when nobody else is
+	// writing: the sink is a regular file.
+	prompt   bool
+	watchdog *time.Timer
 
 	mu      sync.Mutex
 	pending *batch
@@ -63,6 +67,11 @@ func New(sink io.Writer, deadline time.Duration) *Log {
 		deadline = DefaultDeadline
 	}
 	l := &Log{sink: sink, deadline: deadline, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	if f, ok := sink.(interface{ Regular() bool }); ok {
+		l.prompt = f.Regular()
+	}
+	l.watchdog = time.AfterFunc(deadline, l.stall)
+	l.watchdog.Stop()
 	go l.run()
 	return l
 }
@@ -70,26 +79,69 @@ func New(sink io.Writer, deadline time.Duration) *Log {
 // Write returns when the record is in the sink, or cannot be. Only a nil error
 // allows a token to leave.
 func (l *Log) Write(r *Record) error {
-	b, err := l.add(r)
-	if err != nil {
+	b, mine, err := l.add(r)
+	switch {
+	case err != nil:
 		return err
+	case mine:
+		// Nobody is writing: doing it here spares two changes of goroutine, which
+		// cost more than the write.
+		l.put(b)
+		l.rouse()
 	}
 	<-b.done
 	return b.err
 }
 
-func (l *Log) add(r *Record) (*batch, error) {
+// put takes one batch to the sink.
+func (l *Log) put(b *batch) {
+	l.watchdog.Reset(l.deadline)
+	n, err := l.sink.Write(b.lines)
+	l.watchdog.Stop()
+	l.finish(b, n, err)
+}
+
+// rouse wakes the writer when records came meanwhile; after Close there is none,
+// and whoever wrote last writes them.
+func (l *Log) rouse() {
+	l.mu.Lock()
+	closed := l.closed
+	if l.pending != nil && !closed {
+		l.signal()
+	}
+	l.mu.Unlock()
+	if closed {
+		l.drain()
+	}
+}
+
+func (l *Log) drain() {
+	for b := l.take(); b != nil; b = l.take() {
+		l.put(b)
+	}
+}
+
+func (l *Log) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// add puts the record into the batch that goes next. mine says that the caller is to
+// write it.
+func (l *Log) add(r *Record) (b *batch, mine bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.closed:
-		return nil, ErrClosed
+		return nil, false, ErrClosed
 	case l.stalled:
 		// Whoever comes while the sink hangs is told at once: waiting in line for
 		// a deadline that has passed helps nobody.
-		return nil, ErrStalled
+		return nil, false, ErrStalled
 	}
-	b := l.pending
+	b = l.pending
 	if b == nil {
 		b = &batch{lines: l.spare[:0], done: make(chan struct{})}
 		l.spare, l.pending = nil, b
@@ -99,11 +151,12 @@ func (l *Log) add(r *Record) (*batch, error) {
 		}
 	}
 	b.lines = append(r.AppendJSON(b.lines), '\n')
-	select {
-	case l.wake <- struct{}{}:
-	default:
+	if l.prompt && l.writing == nil {
+		l.writing, l.pending = b, nil
+		return b, true, nil
 	}
-	return b, nil
+	l.signal()
+	return b, false, nil
 }
 
 // run writes batch after batch. A watchdog fails the batch, and those behind it,
@@ -111,22 +164,25 @@ func (l *Log) add(r *Record) (*batch, error) {
 // wait until the sink lets go.
 func (l *Log) run() {
 	defer close(l.done)
-	watchdog := time.AfterFunc(l.deadline, l.stall)
-	watchdog.Stop()
-	defer watchdog.Stop()
+	defer l.watchdog.Stop()
 	for range l.wake {
-		for b := l.take(); b != nil; b = l.take() {
-			watchdog.Reset(l.deadline)
-			n, err := l.sink.Write(b.lines)
-			watchdog.Stop()
-			l.finish(b, n, err)
-		}
+		l.drain()
+	}
+	// What one caller still writes belongs to what Close waits for.
+	l.mu.Lock()
+	last := l.writing
+	l.mu.Unlock()
+	if last != nil {
+		<-last.done
 	}
 }
 
 func (l *Log) take() *batch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.writing != nil {
+		return nil // Somebody writes, and rouses us after it.
+	}
 	l.writing, l.pending = l.pending, nil
 	return l.writing
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -307,4 +308,52 @@ func BenchmarkWrite(b *testing.B) {
 			}
 		}
 	})
+}
+
+// A regular file is written to by whoever brings a record; the promises are the
+// same, under any number of callers, until the last record before Close.
+func TestCallersThatWriteThemselvesLoseNothing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	f, err := OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !f.Regular() {
+		t.Fatal("a file that is not regular")
+	}
+	l := New(f, 0)
+	const callers, each = 16, 200
+	var written atomic.Int64
+	var wg sync.WaitGroup
+	for c := range callers {
+		wg.Go(func() {
+			for n := range each {
+				if err := l.Write(&Record{CorrelationID: fmt.Sprintf("%d-%d", c, n)}); err == nil {
+					written.Add(1)
+				} else if !errors.Is(err, ErrClosed) {
+					t.Error(err)
+				}
+				if c == 0 && n == each/2 {
+					if err := l.Close(); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Count(string(text), "\n")
+	if int64(lines) != written.Load() || lines < each/2 {
+		t.Errorf("%d lines for %d records", lines, written.Load())
+	}
+	for line := range strings.Lines(string(text)) {
+		if _, err := Parse([]byte(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
