@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -17,6 +16,7 @@ import (
 	"github.com/exchequer-dev/exchequer/api/v1alpha1"
 	"github.com/exchequer-dev/exchequer/exchanger/feed"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
+	"github.com/exchequer-dev/exchequer/exchanger/schema"
 	"github.com/exchequer-dev/exchequer/exchanger/translate"
 )
 
@@ -63,6 +63,8 @@ type tester struct {
 	report    *testReport
 	// sets are manifests that were read already, by their paths.
 	sets map[string]*manifests
+	// validator is made when the first test file needs it.
+	validator *schema.Validator
 }
 
 // runTests runs all examples among the arguments.
@@ -268,13 +270,14 @@ func (x *tester) policyTest(o *feed.Object) error {
 		bad("kind", fmt.Sprintf("expected %s of %s in a file whose name ends in _test.yaml", v1alpha1.PolicyTestKind, v1alpha1.GroupVersion))
 		return nil
 	}
-	t, err := decodePolicyTest(o)
-	switch {
-	case err != nil:
-		bad("", err.Error())
-		return nil
-	case len(t.Manifests) == 0:
-		bad("manifests", "expected at least one file or directory, relative to this file")
+	t, problems, err := x.readPolicyTest(o)
+	if err != nil {
+		return err
+	}
+	for _, p := range problems {
+		bad(p.Path, p.Message)
+	}
+	if len(problems) > 0 {
 		return nil
 	}
 	roots := make([]string, len(t.Manifests))
@@ -306,20 +309,29 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// decodePolicyTest refuses fields that it does not know: a misspelt expectation
-// would pass for ever.
-func decodePolicyTest(o *feed.Object) (*v1alpha1.PolicyTest, error) {
-	b, err := json.Marshal(o.Content)
+// readPolicyTest judges a test as the schema judges the examples of a policy: a
+// misspelt expectation would pass for ever.
+func (x *tester) readPolicyTest(o *feed.Object) (*v1alpha1.PolicyTest, []schema.Problem, error) {
+	if x.validator == nil {
+		v, err := schema.New()
+		if err != nil {
+			return nil, nil, fmt.Errorf("read the embedded CRDs: %w", err)
+		}
+		x.validator = v
+	}
+	content, problems := x.validator.AdmitPolicyTest(o.Content)
+	if len(problems) > 0 {
+		return nil, problems, nil
+	}
+	b, err := json.Marshal(content)
 	if err != nil {
-		return nil, fmt.Errorf("cannot be read: %w", err)
+		return nil, nil, fmt.Errorf("read %s: %w", o.File, err)
 	}
-	var t v1alpha1.PolicyTest
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&t); err != nil {
-		return nil, fmt.Errorf("expected apiVersion, kind, manifests and examples {name, given, expect}: %s", strings.TrimPrefix(err.Error(), "json: "))
+	t := new(v1alpha1.PolicyTest)
+	if err := json.Unmarshal(b, t); err != nil {
+		return nil, nil, fmt.Errorf("read %s: %w", o.File, err)
 	}
-	return &t, nil
+	return t, nil, nil
 }
 
 // serviceOf is the only TokenService that has the client; empty when that leaves

@@ -30,13 +30,20 @@ func TestAPolicyThatItsOwnExamplesKeepOutSaysSo(t *testing.T) {
 
 func TestWhatIsTestedCannotBeOverlooked(t *testing.T) {
 	t.Parallel()
-	const head = "apiVersion: exchequer.dev/v1alpha1\nkind: PolicyTest\n"
+	const (
+		head = "apiVersion: exchequer.dev/v1alpha1\nkind: PolicyTest\n"
+		some = "examples:\n- {name: a, given: {client: a/b, issuer: c}, expect: {allowed: false}}\n"
+	)
 	for name, tc := range map[string]struct{ text, want string }{
 		"a file that is no YAML":       {"a: [", "not YAML"},
 		"another kind":                 {"apiVersion: exchequer.dev/v1alpha1\nkind: ExchangePolicy\nmetadata: {name: x}\n", "_test.yaml:2: ExchangePolicy: kind: expected PolicyTest"},
-		"no manifests":                 {head + "examples: []\n", "expected at least one file or directory"},
-		"manifests that are not there": {head + "manifests:\n- gone\nexamples: []\n", "_test.yaml:4: PolicyTest: manifests[0]: gone: no such file"},
-		"a misspelt expectation":       {head + "manifests: [.]\nexamples:\n- {name: a, given: {client: a/b, issuer: c}, expects: {allowed: false}}\n", `unknown field "expects"`},
+		"no manifests":                 {head + some, "_test.yaml:1: PolicyTest: manifests: expected a list of 1 to 256 files or directories"},
+		"no examples":                  {head + "manifests: [.]\n", "PolicyTest: examples: expected a list of at least one example"},
+		"manifests that are not there": {head + "manifests:\n- gone\n" + some, "_test.yaml:4: PolicyTest: manifests[0]: gone: no such file"},
+		"a misspelt member":            {head + "manifests: [.]\nexamples:\n- name: a\n  given: {client: a/b, issuer: c}\n  expect: {allowed: false}\n  expects: {allowed: false}\n", "_test.yaml:8: PolicyTest: examples[0].expects: unknown field; did you mean expect?"},
+		"a member of the wrong type":   {head + "manifests: [.]\nexamples:\n- name: a\n  given:\n    client: a/b\n    issuer: c\n    audience: x\n  expect: {allowed: false}\n", "_test.yaml:9: PolicyTest: examples[0].given.audience: expected a list, found text"},
+		"a text instead of true":       {head + "manifests: [.]\nexamples:\n- name: a\n  given: {client: a/b, issuer: c}\n  expect:\n    allowed: 'yes'\n", "_test.yaml:8: PolicyTest: examples[0].expect.allowed: expected true or false, found text"},
+		"a reason of an allowance":     {head + "manifests: [.]\nexamples:\n- name: a\n  given: {client: a/b, issuer: c}\n  expect: {allowed: true, reason: PolicyRule}\n", "examples[0].expect: reason is why an exchange is refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
