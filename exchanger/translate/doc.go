@@ -40,8 +40,9 @@
 //
 // Examples are the one case in which a removal can bring a policy into force: when
 // what goes is another policy of the namespace that an example contradicted, or a
-// client or an issuer that a failing example names, which leaves it Unknown. Both
-// end an ambiguity: the policy's rules were never in doubt, only its examples.
+// client or an issuer that a failing example names, which leaves it Unknown, or
+// makes it pass where it expects just that. Both end an ambiguity: the policy's
+// rules were never in doubt, only its examples.
 //
 // It refuses: I/O of any kind. No client, no clock, no environment: what it needs
 // to know is in [Input].

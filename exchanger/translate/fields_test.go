@@ -20,8 +20,8 @@ import (
 // field is ignored.
 func fieldsWithoutMeaning() map[string]string {
 	return map[string]string{
-		"ClientScope.spec.description":                "it is for people, who read it in the object",
-		"TrustedIssuer.spec.directory.timeout":        "without a url there is no directory, and with one it is NotSupported",
+		"ClientScope.spec.description":         "it is for people, who read it in the object",
+		"TrustedIssuer.spec.directory.timeout": "without a url there is no directory, and with one it is NotSupported",
 	}
 }
 
