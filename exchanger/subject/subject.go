@@ -42,6 +42,8 @@ type Verifier struct {
 	own     OwnKeys
 	limits  jose.Limits
 	cache   *trust.Cache[*remembered]
+	// seen keeps tokens that are presented once out of the cache.
+	seen trust.Seen
 }
 
 // remembered is a verified token and why it is believed: by a trusted issuer's
@@ -89,7 +91,7 @@ func (v *Verifier) Verify(ctx context.Context, svc *policy.TokenService, token s
 		}
 		return nil, ref
 	}
-	if until := r.token.ExpiresAt.Add(skew); now.Before(until) {
+	if until := r.token.ExpiresAt.Add(skew); now.Before(until) && v.seen.Before(&key) {
 		v.cache.Put(key, r, trust.Cost(len(token)), until)
 	}
 	return r.token, nil
