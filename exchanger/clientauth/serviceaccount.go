@@ -150,7 +150,7 @@ func (a *account) client(svc *policy.TokenService, clientID string) (*policy.Ask
 	}
 	switch {
 	case len(found) == 0:
-		return nil, trust.Deny(policy.ClientUnknown, "no ExchangeClient in force has service account "+a.namespace+"/"+a.name+" of TrustedIssuer "+a.issuer)
+		return nil, trust.Deny(policy.ClientUnknown, "no ExchangeClient in force has this service account of TrustedIssuer "+a.issuer)
 	case clientID != "":
 		return nil, trust.Deny(policy.FormInvalid, "client_id differs from that of the service account")
 	case len(found) > 1:

@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"maps"
 	"strings"
 	"sync"
@@ -74,10 +73,7 @@ func (m *Minter) Mint(d *policy.Decision, k *keys.Current, now func() time.Time)
 	if grant.Subject.Transaction != "" {
 		t.Transaction = grant.Subject.Transaction
 	}
-	facts, err := json.Marshal(&grant.Sealed)
-	if err != nil {
-		return Token{}, refuse(policy.Denied, policy.ClaimInvalid, "the sealed facts cannot be written as JSON")
-	}
+	facts := grant.Sealed.AppendJSON(make([]byte, 0, 512))
 	sealed, err := k.Seal.Seal(facts)
 	if err != nil {
 		return Token{}, refuse(policy.Denied, policy.TokenTooLarge, "the sealed facts are too large")
