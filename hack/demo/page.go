@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -50,24 +51,29 @@ func (p *page) colour(code, text string) string {
 func (p *page) prologue() {
 	p.line("%s", p.colour(bold, "An app hands a picture service a token for the pictures, and for nothing else"))
 	p.line(`
-   corporate issuer ── images contacts ──► the app ── images contacts ──► Exchequer
-                                           the app ◄────── images ──────── Exchequer
-                                              │
-                                              └─ images ─► photo lab ─┬─► images API    ✔
-                                                       (third party)  └─► contacts API  ✘
-`)
+   corporate issuer
+      │
+      │ images contacts
+      ▼
+   the app ──── images contacts ───► Exchequer
+   the app ◄─── images ───────────── Exchequer
+      │
+      │ images
+      ▼
+   photo lab ─────┬──► images API     ✓
+   (third party)  └──► contacts API   ✗`)
 }
 
 func (p *page) epilogue() {
 	p.line("")
 	if len(p.failed) == 0 {
-		p.line("%s", p.colour(green, fmt.Sprintf("All %d checks came out as they should.", p.passed))+
-			" Next: docs/getting-started.md does the same by hand; the manifests are in hack/demo/manifests.")
+		p.line("%s", p.colour(green, fmt.Sprintf("All %d checks came out as they should.", p.passed)))
+		p.line("Next: docs/getting-started.md does the same by hand.\nThe manifests are in hack/demo/manifests.")
 		return
 	}
 	p.line("%s", p.colour(red, fmt.Sprintf("%d of %d checks did not come out as they should:", len(p.failed), len(p.failed)+p.passed)))
 	for _, f := range p.failed {
-		p.line("   ✘ %s", f)
+		p.line("   ✗ %s", f)
 	}
 }
 
@@ -82,14 +88,19 @@ func (p *page) chapter(title string) {
 // say tells, indented, what happens.
 func (p *page) say(format string, args ...any) {
 	for l := range strings.Lines(fmt.Sprintf(format, args...)) {
-		p.line("   %s", strings.TrimRight(l, "\n"))
+		l = strings.TrimRight(l, "\n")
+		p.wrapped(l, hang(l))
 	}
 }
 
 // quote shows what a program or a server said, apart from what the demo says.
 func (p *page) quote(text string) {
 	for l := range strings.Lines(strings.TrimRight(text, "\n")) {
-		p.line("   %s", p.colour(cyan, strings.TrimRight("│ "+strings.TrimRight(l, "\n"), " ")))
+		l = strings.TrimRight(l, "\n ")
+		below := len(l) - len(strings.TrimLeft(l, " ")) + 2
+		for _, part := range wrap(l, columns-len("   | "), below) {
+			p.line("   %s", p.colour(cyan, strings.TrimRight("│ "+part, " ")))
+		}
 	}
 }
 
@@ -97,12 +108,12 @@ func (p *page) quote(text string) {
 func (p *page) check(ok bool, fact string, found any) {
 	if ok {
 		p.passed++
-		p.line("   %s %s", p.colour(green, "✔"), fact)
+		p.wrapped(p.colour(green, "✓")+" "+fact, 2)
 		return
 	}
 	text := fmt.Sprintf("%s (found: %v)", fact, found)
 	p.failed = append(p.failed, text)
-	p.line("   %s %s", p.colour(red, "✘"), text)
+	p.wrapped(p.colour(red, "✗")+" "+text, 2)
 }
 
 // claimOrder is the order in which a person reads claims.
@@ -115,7 +126,7 @@ func (p *page) token(t *token) {
 	if err != nil {
 		h = []byte("?")
 	}
-	p.say("%s %s", p.colour(faint, "header   "), h)
+	p.say("%s %s", p.colour(faint, "header   "), strings.ReplaceAll(string(h), `,"`, `, "`))
 	names := make([]string, 0, len(t.claims))
 	for name := range t.claims {
 		names = append(names, name)
@@ -136,6 +147,67 @@ func rank(claim string) int {
 		return i
 	}
 	return len(claimOrder)
+}
+
+// columns is how wide the page is: what a terminal has when nobody asked it.
+const columns = 78
+
+// wrapped writes one line of text, and goes on below it where it is too long.
+func (p *page) wrapped(text string, below int) {
+	for _, part := range wrap(text, columns-3, below) {
+		p.line("   %s", part)
+	}
+}
+
+// gap stands between a name and what is said of it.
+var gap = regexp.MustCompile(`^(?:\x1b\[[0-9]+m)?([^ ]+ {2,})`)
+
+// hang is where a line goes on: below the text of a name, else where it began.
+func hang(text string) int {
+	if m := gap.FindStringSubmatch(text); m != nil {
+		return len(m[1])
+	}
+	return 0
+}
+
+// wrap breaks a line that is wider than width at spaces, and indents what follows.
+// A word that is wider stays whole.
+func wrap(text string, width, below int) []string {
+	indent := strings.Repeat(" ", below)
+	text = strings.TrimRight(text, " ")
+	var parts []string
+	for {
+		at := breakAt(text, width)
+		if at < 0 {
+			return append(parts, text)
+		}
+		parts = append(parts, strings.TrimRight(text[:at], " "))
+		text = indent + strings.TrimLeft(text[at:], " ")
+	}
+}
+
+// breakAt finds the last space within width, or the first one after it; -1 when
+// the text fits, or is one word. Colour takes no room.
+func breakAt(text string, width int) int {
+	last, column, escape, begun := -1, 0, false, false
+	for i, r := range text {
+		switch {
+		case r == '\x1b':
+			escape = true
+		case escape:
+			escape = r != 'm'
+		default:
+			if r == ' ' && begun && (column <= width || last < 0) {
+				last = i
+			}
+			begun = begun || r != ' '
+			column++
+		}
+	}
+	if column <= width {
+		return -1
+	}
+	return last
 }
 
 // waiting shows that something takes a while: a clock on a terminal, a line now

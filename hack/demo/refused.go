@@ -22,7 +22,7 @@ func (s *story) contactsForTheLab(ctx context.Context) error {
 // stolenToken presents a token by somebody for whom it was not made.
 func (s *story) stolenToken(ctx context.Context) error {
 	s.chapter("Refused: a stolen token at another client")
-	s.say("Alice's token of step 1 leaked into a log, and the photo lab found it. The lab is a client, too,\n" +
+	s.say("Alice's token of step 1 leaked into a log, and the photo lab found it. The lab is a client, too, " +
 		"and the policy even lets it exchange for images, but with tokens that were made for the lab.")
 	return s.refused(ctx, &request{by: s.lab, token: s.full, audience: imagesAPI, scope: "images"}, "invalid_request", "SubjectAudience",
 		"The token was made for the app (aud shop-app). It is worth nothing in other hands.")
@@ -31,7 +31,7 @@ func (s *story) stolenToken(ctx context.Context) error {
 // widenedScope tries to get back what was given away.
 func (s *story) widenedScope(ctx context.Context) error {
 	s.chapter("Refused: a widened scope")
-	s.say("The app may exchange for contacts, and may exchange tokens that Exchequer made. It takes the narrowed\ntoken of step 3 and asks for contacts.")
+	s.say("The app may exchange for contacts, and may exchange tokens that Exchequer made. It takes the narrowed token of step 3 and asks for contacts.")
 	widen := &request{by: s.app, token: s.narrowed, audience: contactsAPI, scope: "contacts"}
 	if err := s.refused(ctx, widen, "invalid_scope", "ScopeNotHeld", "What was narrowed stays narrow: under this policy a token never becomes one with more scopes."); err != nil {
 		return err
@@ -74,7 +74,7 @@ func (s *story) explain(ctx context.Context, a *answer, reason string) error {
 	if err != nil {
 		return fmt.Errorf("exchequer explain: %w", err)
 	}
-	s.say("%s", s.colour(faint, "$ exchequer explain --correlation-id "+a.CorrelationID+" --audit audit.jsonl"))
+	s.say("%s", s.colour(faint, "$ exchequer explain --audit audit.jsonl \\\n    --correlation-id "+a.CorrelationID))
 	s.quote(out)
 	all, err := s.records()
 	if err != nil {
@@ -117,7 +117,7 @@ func (s *story) books(context.Context) error {
 		return err
 	}
 	for _, r := range all {
-		text := fmt.Sprintf("%s  %-7s  %-17s  asked %v", short(r.CorrelationID, 26), r.Outcome, r.Client, r.ScopeAsked)
+		text := fmt.Sprintf("%s  %-7s  %-17s  asked %v", beginning(r.CorrelationID), r.Outcome, r.Client, r.ScopeAsked)
 		if r.Outcome == "allowed" {
 			s.quote(fmt.Sprintf("%s  granted %v by policy %s", text, r.ScopeGranted, r.Targets[0].Policy))
 			continue
@@ -136,3 +136,6 @@ func (s *story) books(context.Context) error {
 	s.check(!leaked, "no record and no message holds a token or a secret", "one that does")
 	return nil
 }
+
+// beginning is enough of a correlation ID to find it on the page again.
+func beginning(id string) string { return id[:min(len(id), 8)] + "…" }

@@ -96,6 +96,7 @@ func (s *story) write() error {
 	if err := os.MkdirAll(to, 0o700); err != nil {
 		return fmt.Errorf("write the manifests: %w", err)
 	}
+	s.say("In hack/demo/manifests:")
 	files, err := manifests.ReadDir("manifests")
 	if err != nil {
 		return fmt.Errorf("read the manifests: %w", err)
@@ -110,7 +111,7 @@ func (s *story) write() error {
 			return fmt.Errorf("write the manifests: %w", err)
 		}
 		title, _, _ := strings.Cut(strings.TrimPrefix(text, "# "), "\n")
-		s.say("hack/demo/manifests/%-16s %s", f.Name(), s.colour(faint, title))
+		s.say("%-16s %s", f.Name(), s.colour(faint, title))
 	}
 	var secrets strings.Builder
 	for _, c := range []workload{s.app, s.lab} {
@@ -118,14 +119,17 @@ func (s *story) write() error {
 		fmt.Fprintf(&secrets, "---\napiVersion: v1\nkind: Secret\nmetadata: {namespace: %s, name: %s-oauth}\nstringData: {client-secret: %s}\n",
 			namespace, name, c.secret)
 	}
-	s.say("and two Secrets, made for this run")
+	s.say("%-16s %s", "secrets.yaml", s.colour(faint, "Two Secrets, made for this run and nowhere else."))
+	s.say("`exchequer serve` says what became of every object, and what it now allows:")
 	return os.WriteFile(filepath.Join(to, "secrets.yaml"), []byte(secrets.String()), 0o600)
 }
 
 // conditions shows what every object became.
 func (s *story) conditions(ctx context.Context) error {
 	words := s.serving.words()
-	s.quote(words)
+	for l := range strings.Lines(words) {
+		s.quote(inShort(strings.TrimRight(l, "\n")))
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.issuer+"/readyz", http.NoBody)
 	if err != nil {
 		return fmt.Errorf("ask whether it is ready: %w", err)
@@ -162,6 +166,18 @@ func (s *story) conditions(ctx context.Context) error {
 	return nil
 }
 
+// inShort leaves of an object's conditions Ready, and those that are not true.
+func inShort(line string) string {
+	at := strings.Index(line, "Accepted=")
+	if at < 0 {
+		return line
+	}
+	kept := slices.DeleteFunc(strings.Fields(line[at:]), func(c string) bool {
+		return strings.HasSuffix(c, "=True") && c != "Ready=True"
+	})
+	return line[:at] + strings.Join(kept, " ")
+}
+
 // narrow is the main job.
 func (s *story) narrow(ctx context.Context) error {
 	s.chapter("The app exchanges its token for one with `images` alone")
@@ -180,7 +196,7 @@ func (s *story) narrow(ctx context.Context) error {
 		return err
 	}
 	s.say("Exchequer ──► the app")
-	s.quote(fmt.Sprintf("200  issued_token_type: …:access_token  token_type: %s  expires_in: %d  scope: %s", a.TokenType, a.ExpiresIn, a.Scope))
+	s.quote(fmt.Sprintf("200  token_type: %s  expires_in: %d  scope: %s\n     issued_token_type: …:access_token", a.TokenType, a.ExpiresIn, a.Scope))
 	t := s.narrowed
 	s.token(t)
 	s.check(a.IssuedTokenType == tokenType && a.TokenType == "Bearer" && a.noStore, "the answer is what RFC 8693 asks for, and may not be stored", fmt.Sprintf("%+v", a))
@@ -194,6 +210,6 @@ func (s *story) narrow(ctx context.Context) error {
 
 // post shows a request.
 func (s *story) post(r *request) {
-	s.quote(fmt.Sprintf("POST %s/token   (Basic: %s and its secret)\nsubject_token=%s\naudience=%s\nscope=%s",
+	s.quote(fmt.Sprintf("POST %s/token   (Basic: %s)\nsubject_token=%s\naudience=%s\nscope=%s",
 		s.issuer, r.by.id, short(r.token.raw, 30), r.audience, r.scope))
 }
