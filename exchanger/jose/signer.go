@@ -13,6 +13,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"unsafe"
 )
 
@@ -109,12 +110,39 @@ func (k *PrivateKey) sign(signed []byte) ([]byte, error) {
 
 // signECDSA writes r and s in size/2 bytes each (RFC 7518, section 3.4).
 func signECDSA(key *ecdsa.PrivateKey, digest []byte, size int) ([]byte, error) {
-	r, s, err := ecdsa.Sign(rand.Reader, key, digest)
+	// ecdsa.Sign would make big.Ints of the same DER.
+	der, err := ecdsa.SignASN1(rand.Reader, key, digest)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]byte, size)
-	r.FillBytes(out[:size/2])
-	s.FillBytes(out[size/2:])
+	// SEQUENCE and one length byte, as in verifyECDSA.
+	if len(der) < 2 || der[0] != 0x30 || int(der[1]) != len(der)-2 {
+		return nil, errNotDER
+	}
+	rest, ok := takeInteger(out[:size/2], der[2:])
+	rest, ok2 := takeInteger(out[size/2:], rest)
+	if !ok || !ok2 || len(rest) != 0 {
+		return nil, errNotDER
+	}
 	return out, nil
+}
+
+var errNotDER = errors.New("the signature is not the DER that was expected")
+
+// takeInteger reads a DER INTEGER into all of out, zeros in front.
+func takeInteger(out, der []byte) (rest []byte, ok bool) {
+	const integer = 0x02
+	if len(der) < 2 || der[0] != integer || len(der) < 2+int(der[1]) {
+		return nil, false
+	}
+	n, rest := der[2:2+int(der[1])], der[2+int(der[1]):]
+	for len(n) > 0 && n[0] == 0 {
+		n = n[1:]
+	}
+	if len(n) > len(out) {
+		return nil, false
+	}
+	copy(out[len(out)-len(n):], n)
+	return rest, true
 }
