@@ -107,7 +107,7 @@ func serve(ctx context.Context, f *serveFlags, out, errs io.Writer) error {
 	if err != nil {
 		return usage("%w", err)
 	}
-	records, closeAudit, err := openAudit(f.auditFile, out)
+	records, closeAudit, err := openAudit(ctx, f.auditFile, out, say)
 	if err != nil {
 		return usage("%w", err)
 	}
@@ -213,7 +213,9 @@ func openRing(dir string, say *narrator) (*keys.Ring, error) {
 	return keys.InMemory(), nil
 }
 
-func openAudit(file string, out io.Writer) (*audit.Log, func(), error) {
+// openAudit opens the sink of audit records. A file is opened anew at SIGHUP, after
+// somebody moved it away.
+func openAudit(ctx context.Context, file string, out io.Writer, say *narrator) (*audit.Log, func(), error) {
 	if file == "" {
 		l := audit.New(out, 0)
 		return l, func() { _ = l.Close() }, nil
@@ -223,7 +225,21 @@ func openAudit(file string, out io.Writer) (*audit.Log, func(), error) {
 		return nil, nil, err
 	}
 	l := audit.New(sink, 0)
-	return l, func() { _ = l.Close(); _ = sink.Close() }, nil
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hup:
+				if err := sink.Reopen(); err != nil {
+					say.trouble("the audit file cannot be opened anew; the one before is written on", err)
+				}
+			}
+		}
+	}()
+	return l, func() { signal.Stop(hup); _ = l.Close(); _ = sink.Close() }, nil
 }
 
 func listen(f *serveFlags) (server.Listeners, error) {

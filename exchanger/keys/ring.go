@@ -181,6 +181,13 @@ func (r *Ring) advance(service string, p Plan, now time.Time, revoke []string) e
 		old = &line{}
 	}
 	next := old.clone()
+	for _, kid := range p.RevokedKeyIDs {
+		// Those that a plan revokes are kept in mind with the keys, too: a plan can
+		// forget, and a backup can come back.
+		if _, had := old.keys[kid]; had {
+			revoke = append(slices.Clone(revoke), kid)
+		}
+	}
 	for _, kid := range revoke {
 		if !slices.Contains(next.revoked, kid) {
 			next.revoked = append(next.revoked, kid)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -335,5 +336,28 @@ func TestAuditRecordsGoToStandardOutputUnlessAFileIsNamed(t *testing.T) {
 	})
 	if lines := slices.Collect(strings.Lines(s.out.String())); len(lines) != 1 {
 		t.Errorf("standard output has %d lines, want the record alone", len(lines))
+	}
+}
+
+func TestAnAuditFileThatWasMovedAwayIsOpenedAnewAtSIGHUP(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).serve()
+	s.ask(s.user()).app().images().send().allowed()
+	if err := os.Rename(s.audit, s.audit+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the file is there again", func() bool {
+		_, err := os.Stat(s.audit)
+		return err == nil
+	})
+	s.ask(s.user()).app().images().send().allowed()
+	for _, file := range []string{s.audit + ".1", s.audit} {
+		b, err := os.ReadFile(file)
+		if err != nil || strings.Count(string(b), "\n") != 1 {
+			t.Errorf("%s: %d records, %v; want one", file, strings.Count(string(b), "\n"), err)
+		}
 	}
 }
