@@ -11,7 +11,7 @@ while IFS=: read -r file target; do
 	package=./$(dirname "$file")
 	count=$((count + 1))
 	echo "── $package $target ($fuzz_time)"
-	go test -run='^$' -fuzz="^${target}\$" -fuzztime="$fuzz_time" "$package" || failed+=("$package $target")
+	go test -run='^$' -fuzz="^${target}\$" -fuzztime="$fuzz_time" -fuzzminimizetime=5x "$package" || failed+=("$package $target")
 done < <(grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' ./* | sed 's/:func /:/; s,^\./,,' | sort)
 
 if [ ${#failed[@]} -gt 0 ]; then
