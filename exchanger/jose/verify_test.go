@@ -154,6 +154,7 @@ func TestECDSASignaturesHaveOneForm(t *testing.T) {
 		"F107: DER":            der,
 		"F107: 63 bytes":       good[:63],
 		"F107: 65 bytes":       append(append([]byte(nil), good...), 0),
+		"F107: zero before s":  append(append(append([]byte(nil), good[:32]...), 0), good[32:]...),
 		"F107: 96 bytes":       pair(r, s, 48),
 		"F107: all zero bytes": make([]byte, 64),
 		"one byte":             {0},

@@ -234,3 +234,17 @@ func TestAMistakeInAClientDoesNotHandItsNamesToTheNextNamespace(t *testing.T) {
 		t.Errorf("clients in force %+v: expected that of b, which a cannot keep from what is b's alone", got)
 	}
 }
+
+// A client that lost its ID to another is no client: what it claims is free.
+func TestAClientThatLostItsIDKeepsNoNameFromOthers(t *testing.T) {
+	t.Parallel()
+	in := parseInput(t, []byte(shared))
+	loser := *in.Objects.ExchangeClients[0].DeepCopy()
+	loser.Name, loser.Spec.ClientID = "copy", "a/api"
+	in.Objects.ExchangeClients[0].Spec.Resources = nil
+	in.Objects.ExchangeClients = append(in.Objects.ExchangeClients, loser)
+	got := translate.Translate(in).Spec.Clients
+	if len(got) != 2 || got[0].ID != "a/api" || got[1].ID != "b/waiting" {
+		t.Errorf("clients in force %+v: expected a/api and b/waiting", got)
+	}
+}

@@ -73,6 +73,9 @@ func TestAnAddressIsDialledOnlyWhenPublicOrListed(t *testing.T) {
 		"F159: NAT64 of link-local is refused even when listed":        {addr: "64:ff9b::a9fe:a9fe", allowed: everything, loopback: true},
 		"F159: 6to4 of link-local is refused even when listed":         {addr: "2002:a9fe:a9fe::1", allowed: everything, loopback: true},
 		"F159: a cloud's metadata address is refused even when listed": {addr: "fd00:ec2::254", allowed: everything, loopback: true},
+		"F159: Azure's metadata address is refused even when listed":   {addr: "168.63.129.16", allowed: everything, loopback: true},
+		"F159: Alibaba's metadata address is refused even when listed": {addr: "100.100.100.200", allowed: everything, loopback: true},
+		"F159: Oracle's metadata address is refused even when listed":  {addr: "192.0.0.192", allowed: everything, loopback: true},
 		"F159: NAT64 that is listed passes for a public address":       {addr: "64:ff9b::5db8:d70e", allowed: []string{"64:ff9b::/96"}, ok: true},
 		"F159: NAT64 that is listed is refused for a private address":  {addr: "64:ff9b::a00:1", allowed: []string{"64:ff9b::/96"}},
 		"F159: NAT64 passes for a private address when both are listed": {
