@@ -172,7 +172,7 @@ func (w *world) policyTarget(p *grant) {
 		if id, ok := w.ownTarget(p.object, c.Name); ok {
 			p.spec.Targets = append(p.spec.Targets, id)
 		} else {
-			p.unresolved(v1alpha1.ReasonRefNotFound, at, "there is no ExchangeClient %q in this namespace that is in force", c.Name)
+			p.unresolved(v1alpha1.ReasonRefNotFound, at, "%s", w.notInForce(kindClient, p.namespace, c.Name))
 		}
 	}
 	p.spec.Targets = sortedSet(p.spec.Targets)

@@ -222,3 +222,26 @@ func sortedSet(list []string) []string {
 	slices.Sort(out)
 	return slices.Compact(out)
 }
+
+// notInForce says why an object of the same namespace, or of the cluster, that
+// something refers to is of no use: it is not there, or it is and does not count.
+func (w *world) notInForce(kind, namespace, name string) string {
+	if w.byName == nil {
+		w.byName = make(map[[3]string]*object, len(w.objects))
+		for _, o := range w.objects {
+			w.byName[[3]string{o.kind, o.namespace, o.name}] = o
+		}
+	}
+	o, found := w.byName[[3]string{kind, namespace, name}]
+	switch {
+	case found && o.absent != "":
+		return fmt.Sprintf("%s %q is there, but %s", kind, name, o.absent)
+	case found && o.inForce():
+		return fmt.Sprintf("%s %q belongs to another TokenService", kind, name)
+	case found:
+		return fmt.Sprintf("%s %q is there, but not in force: mend that first", kind, name)
+	case namespace == "":
+		return fmt.Sprintf("there is no %s %q", kind, name)
+	}
+	return fmt.Sprintf("there is no %s %q in this namespace", kind, name)
+}

@@ -69,7 +69,7 @@ func (w *world) scopeTargets(s *scope, list []v1alpha1.LocalReference) {
 		if id, ok := w.ownTarget(s.object, t.Name); ok {
 			s.spec.Targets = append(s.spec.Targets, id)
 		} else {
-			s.unresolved(v1alpha1.ReasonRefNotFound, fmt.Sprintf("spec.targets[%d]", n), "there is no ExchangeClient %q in this namespace that is in force", t.Name)
+			s.unresolved(v1alpha1.ReasonRefNotFound, fmt.Sprintf("spec.targets[%d]", n), "%s", w.notInForce(kindClient, s.namespace, t.Name))
 		}
 	}
 	s.spec.Targets = sortedSet(s.spec.Targets)

@@ -288,7 +288,7 @@ func (w *world) serviceOf(o *object, ref *v1alpha1.TokenServiceReference) *servi
 	s, ok := w.serviceByName[name]
 	if !ok {
 		if o.absent == "" {
-			o.unresolved(v1alpha1.ReasonRefNotFound, "spec.tokenServiceRef", "there is no TokenService %q that is accepted", name)
+			o.unresolved(v1alpha1.ReasonRefNotFound, "spec.tokenServiceRef", "%s", w.notInForce(kindService, "", name))
 		}
 		return nil
 	}

@@ -56,6 +56,8 @@ type world struct {
 	labels   map[string]map[string]string
 	checked  map[checkKey]checkResult
 	gated    map[string]bool
+	// byName finds every object; it is made when somebody first asks.
+	byName map[[3]string]*object
 	// keySets has every key set that was read, and why it is not usable.
 	keySets map[string]keySetResult
 	// effort is what the examples of each namespace may still cost.
