@@ -105,8 +105,12 @@ func (w *world) notOwned(o *object, name string, list delegated) string {
 	case owner != "":
 		return name + " belongs to namespace " + owner
 	case o.namespace != w.in.OperatorNamespace && !w.isDelegated(o.service, o.namespace, name, list):
-		return fmt.Sprintf("%s is not delegated to namespace %s: use a name that begins with %s/, or ask the platform for an entry in names of TokenService %s",
-			name, o.namespace, o.namespace, o.service.name)
+		advice := "use a name that begins with " + o.namespace + "/, or "
+		if strings.Contains(name, "://") {
+			advice = ""
+		}
+		return fmt.Sprintf("%s is not delegated to namespace %s: %sask the platform for an entry in names of TokenService %s; a prefix in it needs something after it",
+			name, o.namespace, advice, o.service.name)
 	}
 	return ""
 }
