@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -81,10 +82,24 @@ func (n *narrator) tellProblems(list []feed.Problem) {
 	if fresh > mostLines {
 		n.say(ui.Bad, "PROBLEM: ", fmt.Sprintf("and %d more", fresh-mostLines))
 	}
-	if len(list) == 0 && len(n.told) > 0 {
-		n.say(ui.Good, "mended: ", "there are no problems any more")
-	}
+	n.tellMended(now)
 	n.told = now
+}
+
+// tellMended tells which problems are gone.
+func (n *narrator) tellMended(now map[string]bool) {
+	lines := 0
+	for _, was := range slices.Sorted(maps.Keys(n.told)) {
+		if now[was] {
+			continue
+		}
+		if lines++; lines <= mostLines {
+			n.say(ui.Good, "mended: ", was)
+		}
+	}
+	if lines > mostLines {
+		n.say(ui.Good, "mended: ", fmt.Sprintf("and %d more", lines-mostLines))
+	}
 }
 
 // build tells what changed since the last build.
@@ -200,9 +215,14 @@ func conditionsOf(s *translate.ObjectStatus) string {
 	return strings.Join(parts, " ")
 }
 
-func (n *narrator) serving(l server.Listeners, b *feed.Build) {
+func (n *narrator) serving(l server.Listeners, b *feed.Build, secure bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if host, _, err := net.SplitHostPort(l.Main.Addr().String()); err == nil && !secure {
+		if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() {
+			n.say(ui.Warn, "warning: ", "tokens and secrets travel in plain HTTP to "+l.Main.Addr().String()+": use --tls-cert and --tls-key, or keep a proxy with TLS before it")
+		}
+	}
 	if b != nil {
 		for _, svc := range b.Snapshot.Services() {
 			n.say(ui.Strong, "token service "+svc.Name()+": ", svc.Issuer()+"/token")

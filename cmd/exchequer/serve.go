@@ -158,7 +158,7 @@ func serve(ctx context.Context, f *serveFlags, out, errs io.Writer) error {
 		settled, cancel := context.WithTimeout(ctx, settleFor)
 		defer cancel()
 		eng.Settle(settled)
-		follow(ctx, dir, eng, say, changed, listeners)
+		follow(ctx, dir, eng, say, changed, func(b *feed.Build) { say.serving(listeners, b, f.tls.Certificate != "") })
 		return nil
 	})
 	return group.Wait()
@@ -166,7 +166,7 @@ func serve(ctx context.Context, f *serveFlags, out, errs io.Writer) error {
 
 // follow loads the directory at every change, puts it in force, and says what it
 // now means.
-func follow(ctx context.Context, dir *feed.Directory, eng *engine.Engine, say *narrator, changed <-chan struct{}, l server.Listeners) {
+func follow(ctx context.Context, dir *feed.Directory, eng *engine.Engine, say *narrator, changed <-chan struct{}, serving func(*feed.Build)) {
 	first := true
 	for {
 		build, err := dir.Load()
@@ -183,7 +183,7 @@ func follow(ctx context.Context, dir *feed.Directory, eng *engine.Engine, say *n
 			say.build(build)
 		}
 		if first {
-			say.serving(l, build)
+			serving(build)
 			first = false
 		}
 		select {

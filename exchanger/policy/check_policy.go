@@ -197,6 +197,9 @@ func (j *judging) grantsType() *Refusal {
 	if slices.Contains(j.policy.spec.TokenTypes, j.request.TokenType) {
 		return nil
 	}
+	if t := j.request.TokenType; t != TypeAccessToken && t != TypeJWT {
+		return deny(TokenTypeNotGranted, "tokens of type "+string(t)+" are not served yet")
+	}
 	return deny(TokenTypeNotGranted, "token.types does not have "+string(j.request.TokenType))
 }
 

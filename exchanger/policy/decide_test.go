@@ -4,6 +4,10 @@
 package policy
 
 import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -318,26 +322,83 @@ func compareGrant(d *Decision, want verdict, r *Request) string {
 	return ""
 }
 
-// Without any one check, some case must come out differently: a check that no
-// case notices is a check that somebody can lose.
+// update rewrites the golden file.
+var update = flag.Bool("update", false, "rewrite the golden file")
+
+const goldenFile = "testdata/decisions.golden.yaml"
+
+// golden is the verdict of every case as YAML, so that a change of what is decided
+// is a change that a reviewer reads.
+func golden(request []check[*deciding], policy []check[*judging]) string {
+	cases := decideCases()
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(cases)) {
+		fmt.Fprintf(&b, "%q: %s\n", name, verdictOf(cases[name], request, policy))
+	}
+	return b.String()
+}
+
+func verdictOf(c decideCase, request []check[*deciding], policy []check[*judging]) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = "panic"
+		}
+	}()
+	spec, r := world(), ask()
+	c.change(spec, r)
+	snap, err := Compile(spec, 1, words{})
+	if err != nil {
+		return "does not compile"
+	}
+	d := snap.decide(r, request, policy)
+	g, ok := d.Grant()
+	if !ok {
+		return fmt.Sprintf("{outcome: %s, reason: %s, check: %s}", d.Outcome, d.Reason, d.Check)
+	}
+	var claims []string
+	for _, claim := range g.Claims {
+		claims = append(claims, fmt.Sprintf("%s: %v", claim.Name, claim.Value))
+	}
+	var by []string
+	for _, t := range g.Targets {
+		by = append(by, t.Policy)
+	}
+	return fmt.Sprintf("{outcome: %s, scope: %q, aud: %v, seconds: %.0f, policies: %v, claims: {%s}}", d.Outcome,
+		strings.Join(g.Scopes, " "), g.Audiences, g.ExpiresAt.Sub(g.IssuedAt).Seconds(), by, strings.Join(claims, ", "))
+}
+
+func TestTheVerdictsAreThoseOfTheGoldenFile(t *testing.T) {
+	t.Parallel()
+	got := golden(requestChecks[:], policyChecks[:])
+	if *update {
+		if err := os.WriteFile(goldenFile, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(goldenFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("decisions differ from %s; look at them with -update and git diff", goldenFile)
+	}
+}
+
+// Without any one check, the golden file must come out differently: a check that
+// no golden decision notices is a check that somebody can lose.
 func TestF221EveryCheckOfTheDecisionIsNoticedWhenItIsGone(t *testing.T) {
 	t.Parallel()
-	cases := decideCases()
-	notices := func(request []check[*deciding], policy []check[*judging]) bool {
-		for _, c := range cases {
-			if runCase(c, request, policy) != "" {
-				return true
-			}
-		}
-		return false
+	want, err := os.ReadFile(goldenFile)
+	if err != nil {
+		t.Fatal(err)
 	}
 	for i := range requestChecks {
-		if !notices(slices.Delete(slices.Clone(requestChecks[:]), i, i+1), policyChecks[:]) {
+		if golden(slices.Delete(slices.Clone(requestChecks[:]), i, i+1), policyChecks[:]) == string(want) {
 			t.Errorf("nobody notices that request check %s is gone", requestChecks[i].name)
 		}
 	}
 	for i := range policyChecks {
-		if !notices(requestChecks[:], slices.Delete(slices.Clone(policyChecks[:]), i, i+1)) {
+		if golden(requestChecks[:], slices.Delete(slices.Clone(policyChecks[:]), i, i+1)) == string(want) {
 			t.Errorf("nobody notices that policy check %s is gone", policyChecks[i].name)
 		}
 	}
