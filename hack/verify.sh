@@ -49,15 +49,17 @@ formatted() {
 }
 
 tidy() {
-	go mod tidy -diff || {
-		echo "   run: make tidy" >&2
-		return 1
-	}
+	local module code=0
+	for module in . hack/tools hack/tools/lint; do
+		(cd "$module" && go mod tidy -diff) || code=1
+	done
+	[ "$code" -eq 0 ] || echo "   run: make tidy" >&2
+	return "$code"
 }
 
 step "generated files are fresh" generated "$@"
 step "Go sources are formatted" formatted
-step "go.mod is tidy" tidy
+step "every go.mod is tidy" tidy
 step "modules have not changed since they were pinned" go mod verify
 step "go vet" go vet -p 2 ./...
 step "pages are true: links, commands, manifests, field tables" go run ./hack/docs
