@@ -129,4 +129,3 @@ func equalJSON(object client.Object) OmegaMatcher {
 	Expect(err).NotTo(HaveOccurred())
 	return Equal(content["spec"])
 }
-
