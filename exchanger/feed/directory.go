@@ -47,6 +47,9 @@ type Directory struct {
 	behind bool
 	// confirmed is when the directory was last found to be as it was read.
 	confirmed time.Time
+	// between, where a test sets it, is called when the files have been read and
+	// before it is asked whether they changed meanwhile.
+	between func()
 }
 
 // NewDirectory watches root, a directory or one file.
@@ -110,6 +113,9 @@ func (d *Directory) read() (objects []*Object, problems []Problem, err error) {
 			}
 			next[path] = found
 			objects = append(objects, found...)
+		}
+		if d.between != nil {
+			d.between()
 		}
 		if after, _ := d.fingerprint(); after == d.stamp {
 			d.files = next

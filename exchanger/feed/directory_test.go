@@ -338,3 +338,28 @@ func TestAChangeIsNoticedThoughTheDirectoryNeverSettles(t *testing.T) {
 		t.Errorf("clients %+v", b.Spec.Clients)
 	}
 }
+
+func TestADirectoryThatChangesWhileItIsReadIsReadAgain(t *testing.T) {
+	t.Parallel()
+	w := newWatched(t, "")
+	w.write("sts.yaml", sts)
+	w.write("app.yaml", app)
+	w.between = func() {
+		w.between = nil
+		w.remove("app.yaml")
+	}
+	if b := w.load(); len(b.Spec.Clients) != 0 {
+		t.Error("what was read before the change is in force")
+	}
+	n := 0
+	w.between = func() {
+		n++
+		w.write("more.yaml", fmt.Sprintf("# %d\n%s", n, strings.Repeat("#", n)))
+	}
+	if _, err := w.Load(); err == nil {
+		t.Error("a directory that never rests was read at no moment, and counts")
+	}
+	if n != readTries {
+		t.Errorf("it was tried %d times", n)
+	}
+}
