@@ -49,8 +49,14 @@ func (l Limits) orDefaults() Limits {
 type Compact struct {
 	signed    string // header.payload, the very bytes that were signed
 	signature []byte
-	header    map[string]any
-	claims    map[string]any
+	*parsedHeader
+	claims map[string]any
+}
+
+// parsedHeader is the first segment of a token, read and checked.
+type parsedHeader struct {
+	segment   string
+	members   map[string]any
 	algorithm string
 	keyID     string
 	typ       string
@@ -68,7 +74,7 @@ func (c *Compact) KeyID() string { return c.keyID }
 func (c *Compact) Type() string { return c.typ }
 
 // Header is the header as sent.
-func (c *Compact) Header() map[string]any { return c.header }
+func (c *Compact) Header() map[string]any { return c.members }
 
 // UnverifiedIssuer is the `iss` that the token claims to have, for choosing the
 // keys to verify it with. It reports false when `iss` is not a non-empty string.
@@ -88,50 +94,64 @@ var strictBase64 = base64.RawURLEncoding.Strict()
 // Parse reads a signed token in compact serialisation. It verifies nothing, but
 // what it accepts has exactly one reading.
 func Parse(token string, lim Limits) (*Compact, error) {
-	return parse(token, lim.orDefaults(), true)
+	return parse(token, lim.orDefaults(), true, nil)
 }
 
 // parse leaves the payload unread unless withClaims is set: the published JWS
 // test vectors sign arbitrary bytes, and only so can their signatures be tried.
-func parse(token string, lim Limits, withClaims bool) (*Compact, error) {
+// A parser, where there is one, knows headers that were read before.
+func parse(token string, lim Limits, withClaims bool, parser *Parser) (*Compact, error) {
 	first, second, err := segments(token, lim)
 	if err != nil {
 		return nil, err
 	}
-	// One buffer for the three decoded segments; one string for header and
-	// payload, of which most JSON strings will be slices.
-	buf := make([]byte, strictBase64.DecodedLen(len(token)))
-	h, err := decodeSegment(buf, token[:first])
+	h := parser.known(token[:first])
+	if h == nil {
+		if h, err = readHeader(token[:first], lim); err != nil {
+			return nil, err
+		}
+		parser.keep(h)
+	}
+	// One buffer for the two decoded segments; one string for the payload, of
+	// which most JSON strings will be slices.
+	rest := token[first+1:]
+	buf := make([]byte, strictBase64.DecodedLen(len(rest)))
+	p, err := decodeSegment(buf, token[first+1:second])
 	if err != nil {
 		return nil, err
 	}
-	if h > lim.HeaderBytes {
-		return nil, refuse(TooLarge, "the header is above its limit")
-	}
-	p, err := decodeSegment(buf[h:], token[first+1:second])
+	s, err := decodeSegment(buf[p:], token[second+1:])
 	if err != nil {
 		return nil, err
 	}
-	s, err := decodeSegment(buf[h+p:], token[second+1:])
-	if err != nil {
-		return nil, err
-	}
-	text := string(buf[:h+p])
-	header, why := decodeObject(text[:h], lim.JSONDepth)
-	if why != "" {
-		return nil, refuse(BadHeader, why)
-	}
-	c := &Compact{signed: token[:second], signature: buf[h+p : h+p+s], header: header}
-	if err := c.checkHeader(); err != nil {
-		return nil, err
-	}
+	c := &Compact{signed: token[:second], signature: buf[p : p+s], parsedHeader: h}
 	if !withClaims {
 		return c, nil
 	}
-	if c.claims, why = decodeObject(text[h:], lim.JSONDepth); why != "" {
+	var why string
+	if c.claims, why = decodeObject(string(buf[:p]), lim.JSONDepth); why != "" {
 		return nil, refuse(BadPayload, why)
 	}
 	return c, nil
+}
+
+// readHeader decodes and checks a header. What it keeps of the segment is a copy:
+// the token is not to live as long as that.
+func readHeader(segment string, lim Limits) (*parsedHeader, error) {
+	buf := make([]byte, strictBase64.DecodedLen(len(segment)))
+	n, err := decodeSegment(buf, segment)
+	if err != nil {
+		return nil, err
+	}
+	if n > lim.HeaderBytes {
+		return nil, refuse(TooLarge, "the header is above its limit")
+	}
+	members, why := decodeObject(string(buf[:n]), lim.JSONDepth)
+	if why != "" {
+		return nil, refuse(BadHeader, why)
+	}
+	h := &parsedHeader{segment: strings.Clone(segment), members: members}
+	return h, h.check()
 }
 
 // segments finds the two dots. Dots are counted before anything is cut, so a

@@ -5,33 +5,33 @@ package jose
 
 import "strings"
 
-// checkHeader reads the members that mean something here and refuses those that
+// check reads the members that mean something here and refuses those that
 // would change what the token means. Others are ignored (RFC 7515, section 4).
-func (c *Compact) checkHeader() error {
-	for name := range c.header {
+func (h *parsedHeader) check() error {
+	for name := range h.members {
 		if err := checkMember(name); err != nil {
 			return err
 		}
 	}
-	alg, _ := c.header["alg"].(string)
+	alg, _ := h.members["alg"].(string)
 	if !knownAlgorithm(alg) {
 		return refuse(BadAlgorithm, "alg must be one of RS256, PS256, ES256, ES384, EdDSA")
 	}
-	c.algorithm = alg
+	h.algorithm = alg
 
-	kid, _ := c.header["kid"].(string)
+	kid, _ := h.members["kid"].(string)
 	if kid == "" || len(kid) > maxKeyIDBytes {
 		return refuse(BadKeyID, "kid must be a string of 1 to 256 bytes")
 	}
-	c.keyID = kid
+	h.keyID = kid
 
-	if v, present := c.header["typ"]; present {
+	if v, present := h.members["typ"]; present {
 		typ, _ := v.(string)
-		if c.typ = normalType(typ); c.typ == "" {
+		if h.typ = normalType(typ); h.typ == "" {
 			return refuse(BadType, "typ must be a media type")
 		}
 	}
-	if v, present := c.header["nonce"]; present {
+	if v, present := h.members["nonce"]; present {
 		// RFC 8555, section 6.5.2. It means nothing here, but other readers
 		// refuse another type, and what we accept they should accept.
 		if _, ok := v.(string); !ok {

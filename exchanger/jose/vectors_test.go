@@ -19,7 +19,7 @@ func TestPublishedVectorsBySignatureAlone(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		c, err := parse(token, Limits{}.orDefaults(), false)
+		c, err := parse(token, Limits{}.orDefaults(), false, nil)
 		if err != nil {
 			return err
 		}

@@ -66,7 +66,7 @@ func (c *Compact) Verify(key *PublicKey, allowed []string) (Verified, error) {
 		return Verified{}, refuse(BadSignature, "the signature does not verify")
 	}
 	return Verified{
-		Header: c.header, Claims: c.claims,
+		Header: c.members, Claims: c.claims,
 		Algorithm: c.algorithm, KeyID: c.keyID, Type: c.typ,
 		by: key,
 	}, nil

@@ -41,6 +41,7 @@ type Verifier struct {
 	issuers trust.Keys
 	own     OwnKeys
 	limits  jose.Limits
+	parser  *jose.Parser
 	cache   *trust.Cache[*remembered]
 	// seen keeps tokens that are presented once out of the cache.
 	seen trust.Seen
@@ -58,7 +59,7 @@ type remembered struct {
 // New makes a Verifier that takes trusted issuers' keys from issuers and this
 // installation's from own.
 func New(issuers trust.Keys, own OwnKeys, o Options) *Verifier {
-	return &Verifier{issuers: issuers, own: own, limits: o.Limits, cache: trust.NewCache[*remembered](o.Cache)}
+	return &Verifier{issuers: issuers, own: own, limits: o.Limits, parser: jose.NewParser(o.Limits), cache: trust.NewCache[*remembered](o.Cache)}
 }
 
 // Stats are the counts of the cache of verified tokens.
@@ -115,7 +116,7 @@ func (v *Verifier) stands(r *remembered, svc *policy.TokenService) bool {
 }
 
 func (v *Verifier) verify(ctx context.Context, svc *policy.TokenService, token string, digest [sha256.Size]byte) (*remembered, time.Duration, *policy.Refusal) {
-	c, err := jose.Parse(token, v.limits)
+	c, err := v.parser.Parse(token)
 	if err != nil {
 		return nil, 0, trust.Malformed(err)
 	}
