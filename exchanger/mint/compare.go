@@ -197,6 +197,12 @@ func isName(name []byte, want string) bool {
 
 // jsonValue cuts one JSON value off, by its brackets and quotes.
 func jsonValue(b []byte) (raw, rest []byte, ok bool) {
+	if len(b) > 1 && b[0] == '"' {
+		// A string without escapes ends at its next quote, as nearly all do.
+		if end := bytes.IndexByte(b[1:], '"') + 2; end > 1 && end < len(b) && bytes.IndexByte(b[:end], '\\') < 0 {
+			return b[:end], b[end:], b[end] == ',' || b[end] == '}'
+		}
+	}
 	depth, quoted := 0, false
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; {
@@ -218,7 +224,7 @@ func jsonValue(b []byte) (raw, rest []byte, ok bool) {
 
 func isText(raw []byte, want string) bool {
 	if len(raw) == len(want)+2 && raw[0] == '"' && raw[len(raw)-1] == '"' && string(raw[1:len(raw)-1]) == want &&
-		!strings.ContainsAny(want, "\"\\") {
+		strings.IndexByte(want, '"') < 0 && strings.IndexByte(want, '\\') < 0 {
 		return true
 	}
 	var got string

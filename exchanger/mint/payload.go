@@ -28,7 +28,7 @@ func appendPayload(b []byte, g *policy.Grant, t *Token, sealed string) ([]byte, 
 	w.number("exp", g.ExpiresAt.Unix())
 	w.number("iat", g.IssuedAt.Unix())
 	w.number("nbf", g.IssuedAt.Unix())
-	w.text("jti", t.TokenID)
+	w.plain("jti", t.TokenID)
 	w.text("txn", t.Transaction)
 	if len(g.Scopes) > 0 {
 		w.text("scope", strings.Join(g.Scopes, " "))
@@ -49,7 +49,7 @@ func appendPayload(b []byte, g *policy.Grant, t *Token, sealed string) ([]byte, 
 	for i := range g.Claims {
 		w.value(g.Claims[i].Name, g.Claims[i].Value)
 	}
-	w.text("xqr", sealed)
+	w.plain("xqr", sealed)
 	return append(w.b, '}'), w.err
 }
 
@@ -65,6 +65,12 @@ func (w *writer) name(n string) {
 	}
 	w.string(n)
 	w.b = append(w.b, ':')
+}
+
+// plain is text that is base64url, dots and hexadecimal digits by its making.
+func (w *writer) plain(name, v string) {
+	w.name(name)
+	w.b = append(append(append(w.b, '"'), v...), '"')
 }
 
 func (w *writer) text(name, v string) {
