@@ -105,13 +105,6 @@ func parse(token string, lim Limits, withClaims bool, parser *Parser) (*Compact,
 	if err != nil {
 		return nil, err
 	}
-	h := parser.known(token[:first])
-	if h == nil {
-		if h, err = readHeader(token[:first], lim); err != nil {
-			return nil, err
-		}
-		parser.keep(h)
-	}
 	// One buffer for the two decoded segments; one string for the payload, of
 	// which most JSON strings will be slices.
 	rest := token[first+1:]
@@ -123,6 +116,15 @@ func parse(token string, lim Limits, withClaims bool, parser *Parser) (*Compact,
 	s, err := decodeSegment(buf[p:], token[second+1:])
 	if err != nil {
 		return nil, err
+	}
+	// What a segment is comes before what it says: a token with a broken segment
+	// is not one whose header is worth reading.
+	h := parser.known(token[:first])
+	if h == nil {
+		if h, err = readHeader(token[:first], lim); err != nil {
+			return nil, err
+		}
+		parser.keep(h)
 	}
 	c := &Compact{signed: token[:second], signature: buf[p : p+s], parsedHeader: h}
 	if !withClaims {
