@@ -6,6 +6,7 @@ package jose
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -35,7 +36,29 @@ func TestAParserReadsWhatParseReads(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if p.known(bad[:10]) != nil {
+	refused, _, _ := strings.Cut(bad, ".")
+	accepted, _, _ := strings.Cut(good, ".")
+	if p.known(accepted) == nil {
+		t.Error("what was accepted is not remembered")
+	}
+	if p.known(refused) != nil {
 		t.Error("what was refused is remembered")
+	}
+}
+
+// More headers than slots must share them, and none may be taken for another.
+func TestHeadersThatShareASlotAreNotMistaken(t *testing.T) {
+	t.Parallel()
+	key := keyFor(t, ES256)
+	p := NewParser(Limits{})
+	for i := range 2 * headerSlots {
+		kid := fmt.Sprintf("key-%d", i)
+		c, err := p.Parse(b64(header(t, key, map[string]any{"kid": kid})) + "." + b64(claims) + ".AAAA")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.KeyID() != kid {
+			t.Fatalf("%s was read as %s", kid, c.KeyID())
+		}
 	}
 }
