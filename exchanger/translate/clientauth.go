@@ -53,6 +53,7 @@ func (w *world) serviceAccount(c *client, field string, in *v1alpha1.ServiceAcco
 		return
 	}
 	i, ok := w.issuerByName[in.Issuer]
+	c.hangsOn(kindIssuer, "", in.Issuer, i.objectOf())
 	switch {
 	case c.service == nil:
 	case !ok || i.service != c.service:
@@ -110,7 +111,9 @@ func (w *world) clientSecret(c *client, field string, in *v1alpha1.ClientSecretA
 
 // secret reads a client secret, of which only the hash goes on (F75).
 func (w *world) secret(c *client, field string, ref *v1alpha1.KeyReference) {
-	data, ok := w.in.Secrets[types.NamespacedName{Namespace: c.namespace, Name: ref.Name}]
+	at := types.NamespacedName{Namespace: c.namespace, Name: ref.Name}
+	data, ok := w.in.Secrets[at]
+	c.hangsOnData("Secret", at, ok, w.in.SecretVersions)
 	if !ok {
 		if permit := w.in.SecretsDenied[c.namespace]; permit != "" {
 			c.unresolved(v1alpha1.ReasonRefNotPermitted, field, "the Secrets of namespace %s may not be read: %s", c.namespace, permit)

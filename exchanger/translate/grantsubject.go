@@ -195,6 +195,7 @@ func (w *world) policyScope(p *grant, field, name string) {
 		return
 	}
 	s := w.scopeIn(p, name)
+	p.hangsOn(kindScope, p.namespace, name, s.objectOf())
 	if s == nil || !s.inForce() {
 		p.unresolved(v1alpha1.ReasonRefNotFound, field, "there is no ClientScope for scope %q in this namespace that is in force", name)
 		return

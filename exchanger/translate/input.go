@@ -18,6 +18,10 @@ type Input struct {
 	// Secrets and ConfigMaps hold the data of those that exist and may be read.
 	Secrets    map[types.NamespacedName]map[string][]byte
 	ConfigMaps map[types.NamespacedName]map[string]string
+	// SecretVersions and ConfigMapVersions tell states of them apart, as resource
+	// versions do; what has none is taken not to change.
+	SecretVersions    map[types.NamespacedName]string
+	ConfigMapVersions map[types.NamespacedName]string
 	// SecretsDenied names the namespaces whose Secrets may not be read, each with
 	// what would permit it, in words.
 	SecretsDenied map[string]string

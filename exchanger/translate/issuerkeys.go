@@ -98,7 +98,9 @@ func (w *world) inlineKeys(o *object, field string, set *v1alpha1.JSONWebKeySet)
 
 // keysOfConfigMap reads a key set out of a ConfigMap.
 func (w *world) keysOfConfigMap(o *object, field, namespace string, ref *v1alpha1.KeyReference) string {
-	data, ok := w.in.ConfigMaps[types.NamespacedName{Namespace: namespace, Name: ref.Name}]
+	at := types.NamespacedName{Namespace: namespace, Name: ref.Name}
+	data, ok := w.in.ConfigMaps[at]
+	o.hangsOnData("ConfigMap", at, ok, w.in.ConfigMapVersions)
 	if !ok {
 		o.unresolved(v1alpha1.ReasonRefNotFound, field, "there is no ConfigMap %s in namespace %s", ref.Name, namespace)
 		return ""

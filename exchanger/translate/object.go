@@ -18,6 +18,10 @@ import (
 type object struct {
 	kind, namespace, name string
 	generation            int64
+	uid                   string
+	labels                map[string]string
+	// uses are what its references found, for the input digest.
+	uses [][4]string
 	// bytes is the length of its labels and spec as JSON, for the budget.
 	bytes int
 	// absent says why the object counts as absent: it is suspended, or is being
@@ -38,7 +42,7 @@ type object struct {
 }
 
 func newObject(kind string, meta *metav1.ObjectMeta, suspended bool, spec any) *object {
-	o := &object{kind: kind, namespace: meta.Namespace, name: meta.Name, generation: meta.Generation}
+	o := &object{kind: kind, namespace: meta.Namespace, name: meta.Name, generation: meta.Generation, uid: string(meta.UID), labels: meta.Labels}
 	switch {
 	case meta.DeletionTimestamp != nil:
 		o.absent = "it is being deleted, and counts as absent"
@@ -153,6 +157,7 @@ func (o *object) status(serve bool) ObjectStatus {
 	s := ObjectStatus{
 		Kind: o.kind, Namespace: o.namespace, Name: o.name, Generation: o.generation,
 		Unmatched: sortedSet(o.unmatched), Warnings: sortedSet(o.warnings), ClientID: o.clientID, Examples: o.examples,
+		InputDigest: o.inputDigest(),
 	}
 	s.Unmatched = s.Unmatched[:min(len(s.Unmatched), maxUnmatched)]
 	s.Warnings = s.Warnings[:min(len(s.Warnings), maxWarnings)]

@@ -78,6 +78,7 @@ func (w *world) scopeTargets(s *scope, list []v1alpha1.LocalReference) {
 // ownTarget finds a client of the object's own namespace and TokenService.
 func (w *world) ownTarget(o *object, name string) (id string, ok bool) {
 	c, found := w.clientByRef[o.namespace+"/"+name]
+	o.hangsOn(kindClient, o.namespace, name, c.objectOf())
 	if !found || c.service != o.service {
 		return "", false
 	}

@@ -40,6 +40,10 @@ type ObjectStatus struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// ClientID is the client_id in force of an ExchangeClient.
 	ClientID string `json:"clientID,omitempty"`
+	// InputDigest identifies what the object is built from: itself as of its
+	// generation, and which objects its references found. While it stays, replicas
+	// that acknowledged the object once need not do so again.
+	InputDigest string `json:"-"`
 	// Examples tell how the examples of an ExchangePolicy went.
 	Examples []ExampleResult `json:"examples,omitempty"`
 }

@@ -286,6 +286,7 @@ func (w *world) serviceOf(o *object, ref *v1alpha1.TokenServiceReference) *servi
 		name = ref.Name
 	}
 	s, ok := w.serviceByName[name]
+	o.hangsOn(kindService, "", name, s.objectOf())
 	if !ok {
 		if o.absent == "" {
 			o.unresolved(v1alpha1.ReasonRefNotFound, "spec.tokenServiceRef", "%s", w.notInForce(kindService, "", name))
