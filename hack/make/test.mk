@@ -1,9 +1,10 @@
 ##@ Test
 
 .PHONY: test
-test: ## Run every test, with the race detector where a C compiler is there.
+test: test-assets ## Run every test, with the race detector where a C compiler is there.
 	$(if $(RACE),,@echo "no C compiler found (go env CGO_ENABLED): the race detector is off")
-	$(GO) test $(RACE) -shuffle=on -p $(TEST_PARALLEL) $(TEST_ARGS) ./...
+	@# The folder's name changes with the pins: results of older ones are not reused.
+	KUBEBUILDER_ASSETS="$(ASSETS)" $(GO) test $(RACE) -shuffle=on -p $(TEST_PARALLEL) $(TEST_ARGS) ./...
 
 TEST_ARGS ?=
 
