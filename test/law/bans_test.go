@@ -49,6 +49,14 @@ var bans = []ban{
 		breaks: [2]string{"./exchanger/policy", "net/http"},
 	},
 	{
+		name:   "the wire form is pure",
+		from:   []string{"./exchanger/wire/..."},
+		target: []string{thirdParty, "./...", "net/http", "net", "os", "os/exec", "log", "log/slog", "context", "time", "math/rand", "math/rand/v2", "crypto/rand"},
+		but:    []string{"./exchanger/policy/...", "./exchanger/wire/..."},
+		why:    "equal Specs must give equal bytes, and writer and reader must agree without a cluster to try it in",
+		breaks: [2]string{"./exchanger/wire", "k8s.io/client-go/kubernetes"},
+	},
+	{
 		name:    "translation has no client",
 		from:    []string{"./exchanger/translate/..."},
 		target:  []string{"net/http", "k8s.io/client-go/...", "sigs.k8s.io/controller-runtime/...", "os/exec", "math/rand", "math/rand/v2", "crypto/rand"},
