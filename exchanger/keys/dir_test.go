@@ -137,11 +137,11 @@ func TestKeyFilesThatCannotBeUsedStopTheStart(t *testing.T) {
 		spoil func(t *testing.T, path string)
 		want  string
 	}{
-		"garbage":                  {write("garbage"), "not a key file"},
-		"an empty file":            {write(""), "not a key file"},
-		"half a file":              {write(`{"version": 1, "tokenService": "main"`), "not a key file"},
+		"garbage":                  {write("garbage"), "not a key document"},
+		"an empty file":            {write(""), "not a key document"},
+		"half a file":              {write(`{"version": 1, "tokenService": "main"`), "not a key document"},
 		"a file of a megabyte":     {write(strings.Repeat(" ", 1<<20)), "larger than"},
-		"a member twice":           {write(`{"version": 1, "version": 1}`), "not a key file"},
+		"a member twice":           {write(`{"version": 1, "version": 1}`), "not a key document"},
 		"an unknown member":        {edit(func(d map[string]any) { d["extra"] = 1 }), "unknown"},
 		"a newer version":          {edit(func(d map[string]any) { d["version"] = 2 }), "version 2"},
 		"another service's file":   {edit(func(d map[string]any) { d["tokenService"] = "other" }), "another TokenService"},

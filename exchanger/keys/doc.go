@@ -27,9 +27,16 @@
 // has sealed can be read exactly as long as its signature is believed.
 //
 // Nothing here reads a clock, serves HTTP or knows Kubernetes. It is imported by
-// mint, server, exchange and the programs; the controller uses Advance alone.
+// mint, server, exchange, feed, the controllers and the programs.
 //
-// # Files
+// # Who makes keys, and who follows
+//
+// One Ring owns a TokenService's keys: it makes, rotates and revokes them and
+// keeps them in a Store (Open; OpenDir for files; InMemory for none). Any number
+// of Rings follow (NewFollower): they serve what the owner stored, and nothing
+// that is older, broken, edited by hand or revoked.
+//
+// # Documents
 //
 // OpenDir keeps one file per TokenService, NAME.json, mode 0600, in a directory
 // of mode 0700. It is replaced as a whole (written beside, synced, renamed), so
@@ -38,7 +45,7 @@
 //	{
 //	  "version": 1,
 //	  "tokenService": "main",
-//	  "generation": 4,            one higher with every change
+//	  "generation": 1767369845,   grows with every change: the second of it, or one more
 //	  "revoked": ["<kid>"],       never trusted again, whatever the manifests say
 //	  "slots": [{
 //	    "keyID": "<RFC 7638 thumbprint>",

@@ -4,6 +4,7 @@
 package keys
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,7 +39,8 @@ type Current struct {
 	Seals *jose.SealKeys
 	// Slots says where every key stands, in the order of Public.
 	Slots []Slot
-	// Generation grows by one with every change.
+	// Generation grows with every change: it is the second of the change, or one
+	// more than the one before. So it also grows where the one before is forgotten.
 	Generation int64
 }
 
@@ -55,22 +57,16 @@ type line struct {
 	slots      []Slot
 	keys       map[string]pair
 	revoked    []string
+	// digest is the SHA-256 of the document that it was read from or stored as.
+	digest [sha256.Size]byte
 }
-
-// store keeps lines over a restart.
-type store interface {
-	// save replaces the stored line by a newer one; errStale when the one that
-	// is there is as new.
-	save(service string, l *line) error
-	load(service string) (*line, error)
-}
-
-// errStale means that the stored line is another one than this process knows.
-var errStale = errors.New("the stored keys were changed by another process")
 
 // Ring holds the keys of every TokenService. Reading takes no lock.
 type Ring struct {
-	store    store
+	// store is nil in a follower.
+	store Store
+	// watch says that others may write to the store while it is in use.
+	watch    bool
 	generate func(alg string) (*jose.PrivateKey, error)
 
 	mu    sync.Mutex // guards lines and plans, held over storing
@@ -92,10 +88,10 @@ func InMemory() *Ring { return newRing(noStore{}) }
 
 type noStore struct{}
 
-func (noStore) save(string, *line) error   { return nil }
-func (noStore) load(string) (*line, error) { return nil, nil }
+func (noStore) Save(string, int64, []byte) error { return nil }
+func (noStore) Load(string) ([]byte, error)      { return nil, nil }
 
-func newRing(s store) *Ring {
+func newRing(s Store) *Ring {
 	r := &Ring{store: s, generate: jose.GenerateKey, lines: map[string]*line{}, plans: map[string]Plan{}}
 	r.current.Store(&map[string]*Current{})
 	return r
@@ -133,6 +129,9 @@ func (r *Ring) Public(service string) (*jose.KeySet, bool) {
 //
 // When a new key cannot be made or stored, the old keys go on as they were and
 // the error says so; revoked keys are gone all the same.
+//
+// A follower's Ensure makes nothing: it only forgets what the plan revokes, and
+// says when there is no key that may sign.
 func (r *Ring) Ensure(service string, p Plan, now time.Time) error {
 	if err := p.Validate(); err != nil {
 		return fmt.Errorf("keys of TokenService %s: %w", service, err)
@@ -140,6 +139,9 @@ func (r *Ring) Ensure(service string, p Plan, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.plans[service] = p
+	if r.store == nil {
+		return r.obey(service, p)
+	}
 	return r.ensure(service, p, now.Round(0))
 }
 
@@ -150,6 +152,9 @@ func (r *Ring) Revoke(service, keyID string, now time.Time) error {
 	defer r.mu.Unlock()
 	p, ok := r.plans[service]
 	l := r.lines[service]
+	if r.store == nil {
+		return errors.New("revoke key: keys are not made here; add it to spec.signing.revokedKeyIDs of the TokenService")
+	}
 	if !ok || l == nil {
 		return fmt.Errorf("revoke key: TokenService %s has no keys here", service)
 	}
@@ -162,20 +167,27 @@ func (r *Ring) Revoke(service, keyID string, now time.Time) error {
 // ensure is given a time without its monotonic reading (Round(0)): slots are
 // compared with ones that were read from a file.
 func (r *Ring) ensure(service string, p Plan, now time.Time, revoke ...string) error {
-	err := r.advance(service, p, now, revoke)
-	if errors.Is(err, errStale) {
+	rewrite, unread := r.refresh(service)
+	if unread != nil && r.lines[service] == nil {
+		return unread // what may be there must not be replaced by new keys
+	}
+	err := r.advance(service, p, now, revoke, rewrite)
+	if errors.Is(err, ErrStale) {
 		// Another process was quicker: take what it left and look again.
-		l, loadErr := r.store.load(service)
+		l, loadErr := r.load(service)
 		if loadErr != nil {
 			return loadErr
 		}
+		if l != nil && r.lines[service] != nil {
+			l = l.remember(r.lines[service].revoked)
+		}
 		r.lines[service] = l
-		err = r.advance(service, p, now, revoke)
+		err = r.advance(service, p, now, revoke, false)
 	}
-	return err
+	return errors.Join(unread, err)
 }
 
-func (r *Ring) advance(service string, p Plan, now time.Time, revoke []string) error {
+func (r *Ring) advance(service string, p Plan, now time.Time, revoke []string, rewrite bool) error {
 	old := r.lines[service]
 	if old == nil {
 		old = &line{}
@@ -196,16 +208,26 @@ func (r *Ring) advance(service string, p Plan, now time.Time, revoke []string) e
 	p.RevokedKeyIDs = slices.Concat(p.RevokedKeyIDs, next.revoked)
 	generateErr := next.follow(p, now, r.generate)
 	next.dropUnused()
-	if old.same(next) {
+	if old.same(next) && !rewrite {
 		return errors.Join(generateErr, r.use(service, old))
 	}
-	next.generation++
-	if err := r.store.save(service, next); err != nil {
+	next.generation = max(old.generation+1, now.Unix())
+	if err := r.save(service, next); err != nil {
 		// What is not stored is not used. But a revoked key is not used either.
 		err = fmt.Errorf("keep the keys of TokenService %s: %w", service, err)
 		return errors.Join(err, generateErr, r.use(service, old.without(p.RevokedKeyIDs)))
 	}
 	return errors.Join(generateErr, r.use(service, next))
+}
+
+// save stores the line under its generation.
+func (r *Ring) save(service string, l *line) error {
+	b, err := encodeLine(service, l)
+	if err != nil {
+		return err
+	}
+	l.digest = sha256.Sum256(b)
+	return r.store.Save(service, l.generation, b)
 }
 
 // follow advances the slots and makes the keys that are missing: at most the
@@ -231,7 +253,7 @@ func (l *line) follow(p Plan, now time.Time, generate func(string) (*jose.Privat
 }
 
 func (l *line) clone() *line {
-	c := &line{generation: l.generation, slots: slices.Clone(l.slots), keys: maps.Clone(l.keys), revoked: slices.Clone(l.revoked)}
+	c := &line{generation: l.generation, slots: slices.Clone(l.slots), keys: maps.Clone(l.keys), revoked: slices.Clone(l.revoked), digest: l.digest}
 	if c.keys == nil {
 		c.keys = map[string]pair{}
 	}

@@ -155,13 +155,13 @@ func TestARevokedKeyIsGoneAtOnce(t *testing.T) {
 // brokenStore loses every write while broken.
 type brokenStore struct{ broken bool }
 
-func (s *brokenStore) save(string, *line) error {
+func (s *brokenStore) Save(string, int64, []byte) error {
 	if s.broken {
 		return errors.New("disk full")
 	}
 	return nil
 }
-func (*brokenStore) load(string) (*line, error) { return nil, nil }
+func (*brokenStore) Load(string) ([]byte, error) { return nil, nil }
 
 func TestWhatCannotBeStoredIsNotUsed(t *testing.T) {
 	t.Parallel()
