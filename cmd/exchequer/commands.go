@@ -16,6 +16,7 @@ func commands(now func() time.Time) []*cobra.Command {
 		newCheckCommand(now),
 		newExplainCommand(now),
 		newTestCommand(now),
+		newDiffCommand(now),
 		newTokenCommand(now),
 		newExchangeCommand(now),
 		newVersionCommand(),

@@ -57,6 +57,22 @@ var bans = []ban{
 		breaks: [2]string{"./exchanger/wire", "k8s.io/client-go/kubernetes"},
 	},
 	{
+		name:   "analysis knows policies and nothing else",
+		from:   []string{"./exchanger/analysis/..."},
+		target: []string{thirdParty, "./...", "net/http", "net", "os", "os/exec", "log", "log/slog", "context", "math/rand", "math/rand/v2", "crypto/rand", "database/sql", "unsafe"},
+		but:    []string{"./exchanger/analysis/...", "./exchanger/policy"},
+		why:    "who may reach what is a function of the Spec: what a laptop says of a directory must hold for the cluster",
+		breaks: [2]string{"./exchanger/analysis", "./exchanger/expr"},
+	},
+	{
+		name:   "analysis is for people",
+		from:   []string{"./..."},
+		unless: append([]string{"./exchanger/analysis/..."}, programs...),
+		target: []string{"./exchanger/analysis/..."},
+		why:    "it over-approximates: every rule may be true; nothing that decides may lean on it",
+		breaks: [2]string{"./exchanger/exchange", "./exchanger/analysis"},
+	},
+	{
 		name:    "translation has no client",
 		from:    []string{"./exchanger/translate/..."},
 		target:  []string{"net/http", "k8s.io/client-go/...", "sigs.k8s.io/controller-runtime/...", "os/exec", "math/rand", "math/rand/v2", "crypto/rand"},
