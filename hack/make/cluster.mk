@@ -8,3 +8,30 @@ ASSETS = $(or $(KUBEBUILDER_ASSETS),$$(hack/cluster/build.sh --where test))
 .PHONY: test-assets
 test-assets: ## Build kube-apiserver, etcd, kubectl and helm for the tests (once, about 4 min).
 	@$(if $(KUBEBUILDER_ASSETS),:,hack/cluster/build.sh test >/dev/null)
+
+.PHONY: cluster
+cluster: ## Bring up Kubernetes on one node, without Docker (root on Linux; with Docker: kind create cluster).
+	@hack/cluster/up.sh
+
+.PHONY: cluster-down
+cluster-down: ## Take that cluster down and remove its state.
+	@hack/cluster/down.sh
+
+.PHONY: cluster-load
+cluster-load: image-tar ## Bring the image of this checkout into that cluster.
+	@hack/cluster/load.sh bin/image.tar
+
+VERSION ?= dev
+IMAGE_TAR_TAG ?= exchequer.local/exchequer:$(VERSION)
+PROGRAMS = $(patsubst cmd/%/main.go,%,$(wildcard cmd/*/main.go))
+
+# The same flags as in the Dockerfile: the bytes depend on the sources, the
+# toolchain and VERSION alone.
+.PHONY: image-tar
+image-tar: ## Write the image to bin/image.tar, without Docker (VERSION=dev, IMAGE_TAR_TAG=name:tag).
+	@echo "building $(PROGRAMS) for the image"
+	@GOOS=linux CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags="-s -w -buildid= -X main.version=$(VERSION)" \
+	  -o bin/image/ $(PROGRAMS:%=./cmd/%)
+	@$(GO) -C hack/tools/image run ./mkimage -o $(CURDIR)/bin/image.tar -t $(IMAGE_TAR_TAG) -arch $$($(GO) env GOARCH) \
+	  -entrypoint /usr/local/bin/exchequer $(foreach p,$(PROGRAMS),$(CURDIR)/bin/image/$(p)=/usr/local/bin/$(p))
+	@echo "bin/image.tar holds $(IMAGE_TAR_TAG), $$(du -h bin/image.tar | cut -f1)"
