@@ -36,7 +36,7 @@ use_programs() {
 node_pid() {
 	local pid
 	pid=$(cat "$state/node.pid" 2>/dev/null) || return 0
-	[ -d "/proc/$pid" ] && grep -qs "$here/node.sh" "/proc/$pid/cmdline" && echo "$pid"
+	[ -d "/proc/$pid" ] && grep -qs hack/cluster/node.sh "/proc/$pid/cmdline" && echo "$pid"
 	return 0
 }
 
