@@ -12,6 +12,9 @@
 //   - a fetch that failed, or that found no keys, removes none; the last good
 //     keys serve until their bound and not beyond; a fetch that succeeded is the
 //     whole truth, so a key that its issuer removed is gone with it;
+//   - keys that a controller carries (Source.Carried) are in force without a
+//     fetch and end with the next carried set; nothing polls while their carrier
+//     is heard of, and fetches that nobody waits for are spread over time;
 //   - "this issuer has no such key" (ErrKeyUnknown: refuse) and "cannot tell"
 //     (ErrUnable: try again) are different answers.
 //
@@ -22,6 +25,6 @@
 // of another issuer, and a jwks_uri on a host that was not declared. No request
 // carries a credential.
 //
-// It may be imported by subject, clientauth and the programs; it imports jose
-// and egress. Whether an issuer may be used for a request is not known here.
+// It may be imported by subject, clientauth, controllers and the programs; it
+// imports jose, egress and, for where keys come from, policy. Whether an issuer may be used for a request is not known here.
 package issuer

@@ -19,7 +19,7 @@ type keySet struct {
 	generation uint64
 	warnings   []string
 	fetchedAt  time.Time
-	until      time.Time // zero: never ends (inline)
+	until      time.Time // zero: does not end (inline, carried by a fresh carrier)
 	from       string
 }
 
@@ -27,44 +27,92 @@ func (k *keySet) expired(now time.Time) bool {
 	return !k.until.IsZero() && !now.Before(k.until)
 }
 
-// newKeySet reads a document in the light of the one before it, which may be
-// nil. A document without a usable key is an error, never an empty set: an
-// issuer that has lost all its keys cannot be told from one that is broken.
-// generation makes a new number.
-func newKeySet(body []byte, before *keySet, generation func() uint64) (*keySet, error) {
+// parsed is a document that was read, not yet in the light of the one before it.
+type parsed struct {
+	set      *jose.KeySet
+	warnings []string
+	from     string
+}
+
+// parseKeys reads a document. One without a usable key is an error, never an empty
+// set: an issuer that has lost all its keys cannot be told from one that is broken.
+func parseKeys(body []byte, from string) (parsed, error) {
 	set, unused, err := jose.ParseKeySet(body, jose.KeySetOptions{MaxBytes: maxJWKSBytes})
 	if err != nil {
-		return nil, fmt.Errorf("key set refused: %w", err)
+		return parsed{}, fmt.Errorf("key set refused: %w", err)
 	}
 	if set.Len() == 0 {
 		if len(unused) > 0 {
-			return nil, fmt.Errorf("the key set has no usable key; %s", unused[0])
+			return parsed{}, fmt.Errorf("the key set has no usable key; %s", unused[0])
 		}
-		return nil, errors.New("the key set has no keys")
+		return parsed{}, errors.New("the key set has no keys")
 	}
-	next := &keySet{set: set}
+	p := parsed{set: set, from: from}
 	for _, w := range unused {
-		next.warnings = append(next.warnings, w.String())
+		p.warnings = append(p.warnings, w.String())
 	}
+	return p, nil
+}
+
+// after makes the next state of a document and of the state before it, which may
+// be nil. Keys that stay are the very same keys, so that what they verified stays
+// verified when another is added. generation makes a new number.
+func (p parsed) after(before *keySet, generation func() uint64) *keySet {
+	next := &keySet{set: p.set, warnings: slices.Clone(p.warnings), from: p.from}
 	if before == nil {
 		next.generation = generation()
-		return next, nil
+		return next
 	}
-	lost, replaced := compare(before.set, set)
-	next.generation = before.generation
+	set, lost, replaced := follow(before.set, p.set)
+	next.set, next.generation = set, before.generation
 	if lost {
 		next.generation = generation()
 	}
 	next.warnings = append(next.warnings, replaced...)
 	if !lost && set.Len() == before.set.Len() { // nothing lost, nothing new
-		next.set = before.set
 		for _, w := range before.warnings { // what was replaced stays said until the keys change again
 			if !slices.Contains(next.warnings, w) && isReplaced(w) {
 				next.warnings = append(next.warnings, w)
 			}
 		}
 	}
-	return next, nil
+	return next
+}
+
+// with adds the keys of another document, whose word counts where both have a
+// kid. It has at most twice jose's bound: each document alone keeps to that.
+func (p parsed) with(more parsed) parsed {
+	keys := make([]*jose.PublicKey, 0, p.set.Len()+more.set.Len())
+	for _, kid := range p.set.KeyIDs() {
+		if _, both := more.set.Key(kid); !both {
+			key, _ := p.set.Key(kid)
+			keys = append(keys, key)
+		}
+	}
+	for _, kid := range more.set.KeyIDs() {
+		key, _ := more.set.Key(kid)
+		keys = append(keys, key)
+	}
+	set, err := jose.NewKeySet(keys...)
+	if err != nil {
+		return p // cannot be: no kid stands twice
+	}
+	return parsed{set: set, warnings: append(slices.Clone(p.warnings), more.warnings...), from: p.from + " and " + more.from}
+}
+
+// canonical writes a set in one form: sorted by kid, public members only.
+func canonical(set *jose.KeySet) ([]byte, error) {
+	kids := set.KeyIDs()
+	slices.Sort(kids)
+	keys := make([]*jose.PublicKey, len(kids))
+	for n, kid := range kids {
+		keys[n], _ = set.Key(kid)
+	}
+	sorted, err := jose.NewKeySet(keys...)
+	if err != nil {
+		return nil, fmt.Errorf("sort keys: %w", err)
+	}
+	return sorted.MarshalJSON()
 }
 
 const replacedText = " was replaced by another one under the same ID: tokens that the old one signed are refused"
@@ -73,9 +121,10 @@ func isReplaced(w string) bool {
 	return len(w) > len(replacedText) && w[len(w)-len(replacedText):] == replacedText
 }
 
-// compare says whether a key of the old set is gone or changed, and which IDs
-// stand for another key now.
-func compare(before, after *jose.KeySet) (lost bool, replaced []string) {
+// follow takes the keys that did not change from the old set. It says whether a
+// key of the old set is gone or changed, and which IDs stand for another key now.
+func follow(before, after *jose.KeySet) (set *jose.KeySet, lost bool, replaced []string) {
+	keep := make(map[string]*jose.PublicKey, before.Len())
 	for _, kid := range before.KeyIDs() {
 		was, _ := before.Key(kid)
 		is, ok := after.Key(kid)
@@ -85,9 +134,23 @@ func compare(before, after *jose.KeySet) (lost bool, replaced []string) {
 		case !sameKey(was, is):
 			lost = true
 			replaced = append(replaced, fmt.Sprintf("key %q", clip(kid))+replacedText)
+		default:
+			keep[kid] = was
 		}
 	}
-	return lost, replaced
+	keys := make([]*jose.PublicKey, 0, after.Len())
+	for _, kid := range after.KeyIDs() {
+		key, kept := keep[kid]
+		if !kept {
+			key, _ = after.Key(kid)
+		}
+		keys = append(keys, key)
+	}
+	set, err := jose.NewKeySet(keys...)
+	if err != nil {
+		set = after // cannot be: the kids are those of a set
+	}
+	return set, lost, replaced
 }
 
 func sameKey(a, b *jose.PublicKey) bool {

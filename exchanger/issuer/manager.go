@@ -78,17 +78,22 @@ func (m *Manager) Run(ctx context.Context) error {
 }
 
 // SetSources makes the given sources the whole truth: new and changed ones are
-// fetched, the keys of changed and missing ones are gone when it returns. Of two
+// fetched, the keys of changed and missing ones are gone when it returns, and
+// carried ones are in force. A source of which only the carried set changed stays,
+// with the keys that stay; those that the set lacks are gone. Of two
 // sources with one name neither is used. It does no I/O.
 func (m *Manager) SetSources(sources []Source) {
 	m.mu.Lock()
 	old := *m.sources.Load()
 	next := make(map[string]*source, len(sources))
-	var fresh []*source
+	var fresh, carried []*source
 	for _, spec := range unique(sources) {
 		before := old[spec.Name]
-		if before != nil && before.spec.equal(spec) {
+		if before != nil && before.spec.equal(spec) && before.carriesLike(&spec) {
 			next[spec.Name] = before
+			if before.carry(spec.Carried) {
+				carried = append(carried, before)
+			}
 			continue
 		}
 		s := newSource(spec, before, &m.opts, func() uint64 { return m.generation.Add(1) })
@@ -109,6 +114,9 @@ func (m *Manager) SetSources(sources []Source) {
 		}
 	}
 	m.mu.Unlock()
+	for _, s := range carried {
+		s.publish()
+	}
 	for _, s := range fresh {
 		s.guard(func() {
 			if m.opts.OnChange != nil {
@@ -221,15 +229,32 @@ func (m *Manager) Status(name string) (Status, bool) {
 	return st, true
 }
 
+// JWKS returns the issuer's keys in canonical form, for whoever carries them to
+// others, and the digest under which they were fetched; false when there are none
+// that may be used, or when they need no carrying because they are inline.
+func (m *Manager) JWKS(name string) (set []byte, digest string, ok bool) {
+	s := m.source(name)
+	if s == nil || s.spec.Inline != nil {
+		return nil, "", false
+	}
+	live := s.live.Load()
+	if live == nil || live.expired(m.opts.Now()) {
+		return nil, "", false
+	}
+	set, err := canonical(live.set)
+	return set, s.spec.Digest, err == nil
+}
+
 // Age is the time since an issuer's keys were fetched or confirmed; false when
-// there are none or they are inline.
+// there are none, or when whether they are fresh is not known here: they are
+// inline, or a carrier looks after them.
 func (m *Manager) Age(name string) (time.Duration, bool) {
 	s := m.source(name)
 	if s == nil || s.target == nil {
 		return 0, false
 	}
 	live := s.live.Load()
-	if live == nil {
+	if live == nil || live.until.IsZero() {
 		return 0, false
 	}
 	return m.opts.Now().Sub(live.fetchedAt), true

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/exchequer-dev/exchequer/exchanger/issuer/egress"
 )
 
@@ -28,6 +30,12 @@ type Options struct {
 	// StaleBound is how long keys serve after the last fetch that succeeded.
 	// Default 24 h.
 	StaleBound time.Duration
+	// CarrierFresh says whether whoever carries keys to us (Source.Carried) was
+	// heard of lately. While it is true, carried keys do not end and nothing is
+	// polled; while it is false, they are polled for and end like all others. Nil:
+	// nobody carries, and Carried only says where this process begins. It is asked
+	// often, and must not block.
+	CarrierFresh func() bool
 	// Now is the clock; default time.Now. It must run with the timers of
 	// package time, as both do in a testing/synctest bubble.
 	Now func() time.Time
@@ -43,6 +51,9 @@ type Options struct {
 	OnChange func(name string)
 	// Logger is told of state changes; default slog's.
 	Logger *slog.Logger
+
+	// turns spreads the fetches of all sources that nobody waits for.
+	turns *rate.Limiter
 }
 
 // Observer counts fetches.
@@ -60,6 +71,9 @@ func (o Options) orDefaults() Options {
 	o.RefreshInterval = min(o.RefreshInterval, maxMaxAge)
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.turns == nil {
+		o.turns = rate.NewLimiter(turnsPerSecond, turnsAtOnce)
 	}
 	if o.Jitter == nil {
 		o.Jitter = jitter

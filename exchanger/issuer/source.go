@@ -16,8 +16,9 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/issuer/egress"
 )
 
-// Source says where the keys of one trusted issuer come from: Inline, JWKSURL
-// or, when both are empty, discovery.
+// Source says where the keys of one trusted issuer come from: Inline, JWKSURL, the
+// local cluster or, when none is set, discovery; and what they were when somebody
+// last looked for us (Carried).
 type Source struct {
 	// Name is the TrustedIssuer's.
 	Name string
@@ -34,6 +35,14 @@ type Source struct {
 	JWKSURL string
 	// Inline is a JWKS document; nothing is fetched then.
 	Inline []byte
+	// Local says that the keys are those of the cluster that this process runs in.
+	// They are carried; nothing is ever dialled for them, whatever URL says.
+	Local bool
+	// Carried is a JWK Set that was fetched for us, empty when there is none. Its
+	// keys are in force without a fetch. Where Options.CarrierFresh is set, a changed
+	// set replaces the one before it at once; where it is not, this process is the
+	// one that fetches, and Carried only says where it begins.
+	Carried []byte
 	// CABundle is PEM: who may sign this issuer's certificates, instead of the
 	// system's roots.
 	CABundle []byte
@@ -46,10 +55,11 @@ type Source struct {
 	warnings []string // found while configuring
 }
 
+// equal says whether both are asked in the same way; what is carried is not asked.
 func (s Source) equal(o Source) bool {
 	return s.Name == o.Name && s.Digest == o.Digest && s.URL == o.URL && s.DiscoveryURL == o.DiscoveryURL && s.JWKSURL == o.JWKSURL &&
 		bytes.Equal(s.Inline, o.Inline) && bytes.Equal(s.CABundle, o.CABundle) &&
-		slices.Equal(s.AllowedCIDRs, o.AllowedCIDRs) && s.AllowLoopbackHTTP == o.AllowLoopbackHTTP
+		slices.Equal(s.AllowedCIDRs, o.AllowedCIDRs) && s.AllowLoopbackHTTP == o.AllowLoopbackHTTP && s.Local == o.Local
 }
 
 // target is a Source that was checked: what the worker asks.

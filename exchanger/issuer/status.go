@@ -60,6 +60,10 @@ func statusOf(live *keySet, err error, now time.Time) Status {
 	st := Status{State: Ready, LastFetch: live.fetchedAt, KeyIDs: live.set.KeyIDs(), Warnings: live.warnings}
 	if err != nil {
 		st.State = Stale
+		if live.until.IsZero() {
+			st.Message = fmt.Sprintf("the keys from %s serve; a look for another key failed: %s", live.from, err.Error())
+			return st
+		}
 		st.Message = fmt.Sprintf("the last good keys serve until %s: %s", live.until.UTC().Format(time.RFC3339), err.Error())
 		return st
 	}

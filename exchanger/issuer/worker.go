@@ -41,7 +41,9 @@ type source struct {
 	failures   int
 	lastErr    error
 	next       time.Time
+	fetching   bool
 	stopped    bool
+	carrying
 }
 
 // newSource checks a configuration. What is wrong with it is its status, so
@@ -54,27 +56,29 @@ func newSource(spec Source, before *source, o *Options, number func() uint64) *s
 		s.status.Store(&st)
 		return s
 	}
-	if s.target == nil { // inline, parsed already
-		st := statusOf(s.live.Load(), nil, o.Now())
+	s.begins(o.Now())
+	switch live := s.live.Load(); {
+	case live != nil: // inline or carried, parsed already
+		st := statusOf(live, nil, o.Now())
+		st.Warnings = append(st.Warnings, s.spec.warnings...)
 		s.status.Store(&st)
-		return s
+	case s.target == nil:
+		s.status.Store(&Status{State: Pending, Message: "the local cluster's keys have not been read yet", Warnings: s.spec.warnings})
+	default:
+		s.flight = make(chan struct{})
+		s.status.Store(&Status{State: Pending, Message: "no fetch has ended yet", Warnings: s.spec.warnings})
 	}
-	s.flight = make(chan struct{})
-	s.status.Store(&Status{State: Pending, Message: "no fetch has ended yet", Warnings: s.spec.warnings})
 	return s
 }
 
 func (s *source) configure(before *source) error {
-	if s.spec.Inline != nil {
+	switch {
+	case s.spec.Inline != nil:
+		return s.configureInline()
+	case s.spec.Local:
 		if s.spec.JWKSURL != "" || s.spec.DiscoveryURL != "" {
-			return errors.New("inline keys and a URL for keys are both set: expected one")
+			return errors.New("the local cluster and a URL for keys are both set: expected one")
 		}
-		live, err := newKeySet(s.spec.Inline, nil, s.number)
-		if err != nil {
-			return fmt.Errorf("inline keys: %w", err)
-		}
-		live.fetchedAt, live.from = s.opts.Now(), "the manifest"
-		s.live.Store(live)
 		return nil
 	}
 	t, err := newTarget(s.spec, nil)
@@ -94,6 +98,20 @@ func (s *source) configure(before *source) error {
 		}
 	}
 	s.target, s.client = t, newClient(t, s.opts)
+	return nil
+}
+
+func (s *source) configureInline() error {
+	if s.spec.JWKSURL != "" || s.spec.DiscoveryURL != "" || s.spec.Local {
+		return errors.New("inline keys and another place for keys are both set: expected one")
+	}
+	keys, err := parseKeys(s.spec.Inline, "the manifest")
+	if err != nil {
+		return fmt.Errorf("inline keys: %w", err)
+	}
+	live := keys.after(nil, s.number)
+	live.fetchedAt = s.opts.Now()
+	s.live.Store(live)
 	return nil
 }
 
@@ -123,6 +141,8 @@ func (s *source) demand() (<-chan struct{}, error) {
 		}
 		s.lastDemand = now
 		s.flight = make(chan struct{})
+	}
+	if !s.fetching { // one that waits for its turn has somebody to hurry for now
 		select {
 		case s.kick <- struct{}{}:
 		default:
@@ -149,6 +169,7 @@ func (s *source) begin() {
 	case <-s.kick:
 	default:
 	}
+	s.fetching = true
 	if s.flight == nil {
 		s.flight = make(chan struct{})
 	}
@@ -158,6 +179,7 @@ func (s *source) begin() {
 func (s *source) land() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.fetching = false
 	if s.flight != nil {
 		close(s.flight)
 		s.flight = nil
@@ -172,11 +194,8 @@ func (s *source) work(ctx context.Context) {
 		s.mu.Unlock()
 		s.land()
 	}()
-	for {
+	for s.pause(ctx) {
 		s.attempt(ctx)
-		if !s.pause(ctx) {
-			return
-		}
 	}
 }
 
@@ -185,7 +204,7 @@ func (s *source) attempt(ctx context.Context) {
 	s.begin()
 	defer s.land()
 	started := s.opts.Now()
-	live, maxAge, ferr := s.load(ctx)
+	keys, maxAge, ferr := s.load(ctx)
 	if ctx.Err() != nil {
 		return // dropped, or the process ends: not the issuer's failure
 	}
@@ -193,7 +212,7 @@ func (s *source) attempt(ctx context.Context) {
 	if ferr != nil {
 		result = ferr.result
 	}
-	s.settle(live, maxAge, ferr)
+	s.settle(keys, maxAge, ferr)
 	s.guard(func() {
 		if s.opts.Observer != nil {
 			s.opts.Observer.Fetched(s.spec.Name, result, s.opts.Now().Sub(started))
@@ -202,7 +221,7 @@ func (s *source) attempt(ctx context.Context) {
 }
 
 // load fetches and reads the document. A panic on the way is a failed fetch.
-func (s *source) load(ctx context.Context) (live *keySet, maxAge time.Duration, ferr *fetchError) {
+func (s *source) load(ctx context.Context) (keys parsed, maxAge time.Duration, ferr *fetchError) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.FetchTimeout)
 	defer cancel()
 	ferr = failed(ResultPanic, errors.New("the fetch panicked: please report this as a bug, with the log"))
@@ -212,15 +231,14 @@ func (s *source) load(ctx context.Context) (live *keySet, maxAge time.Duration, 
 			ferr = err
 			return
 		}
-		next, perr := newKeySet(doc.body, s.live.Load(), s.number)
+		found, perr := parseKeys(doc.body, doc.from)
 		if perr != nil {
 			ferr = failed(ResultKeys, fmt.Errorf("jwks %s: %w", doc.from, perr))
 			return
 		}
-		next.from = doc.from
-		live, maxAge, ferr = next, doc.maxAge, nil
+		keys, maxAge, ferr = found, doc.maxAge, nil
 	})
-	return live, maxAge, ferr
+	return keys, maxAge, ferr
 }
 
 // guard contains a panic. Its value may quote what was read, so it is not
@@ -235,11 +253,20 @@ func (s *source) guard(f func()) {
 }
 
 // settle records how a fetch ended. A failure leaves the keys as they are.
-func (s *source) settle(live *keySet, maxAge time.Duration, ferr *fetchError) {
+func (s *source) settle(keys parsed, maxAge time.Duration, ferr *fetchError) {
+	fresh := s.carrierFresh()
 	s.mu.Lock()
 	now := s.opts.Now()
 	if ferr == nil {
-		live.fetchedAt, live.until = now, now.Add(s.opts.StaleBound)
+		var live *keySet
+		if fresh {
+			live = s.found(keys, now)
+		} else {
+			live = keys.after(s.live.Load(), s.number)
+			live.until = now.Add(s.opts.StaleBound)
+			s.base, s.revertAt = keys, time.Time{}
+		}
+		live.fetchedAt = now
 		s.live.Store(live)
 		s.failures, s.lastErr, s.notBefore = 0, nil, time.Time{}
 		s.next = now.Add(s.opts.untilNext(maxAge))
@@ -253,15 +280,13 @@ func (s *source) settle(live *keySet, maxAge time.Duration, ferr *fetchError) {
 	s.publish()
 }
 
-// publish makes the status anew and tells when it says something else. Only
-// the worker calls it.
+// publish makes the status anew and tells when it says something else.
 func (s *source) publish() {
 	s.mu.Lock()
-	err := s.lastErr
-	s.mu.Unlock()
-	st := statusOf(s.live.Load(), err, s.opts.Now())
+	st := statusOf(s.live.Load(), s.lastErr, s.opts.Now())
 	st.Warnings = append(st.Warnings, s.spec.warnings...)
 	before := s.status.Swap(&st)
+	s.mu.Unlock()
 	if before.same(st) {
 		return
 	}
@@ -276,22 +301,27 @@ func (s *source) publish() {
 	})
 }
 
-// pause waits for the next fetch to be due; false is the end. On the way it
-// notices that the last good keys have ended.
+// pause waits for the next fetch to be due, and for its turn; false is the end.
+// On the way it notices that the last good keys have ended, and looks after those
+// that are carried.
 func (s *source) pause(ctx context.Context) bool {
+	turn := time.Time{} // when the fetch that is due may begin
 	for {
 		if ctx.Err() != nil {
 			// A first fetch that was cut off has left nothing due.
 			return false
 		}
-		s.mu.Lock()
-		due := s.next
-		s.mu.Unlock()
 		now := s.opts.Now()
+		due, wake := s.tend(now)
 		if !now.Before(due) {
-			return true
+			if turn.IsZero() {
+				turn = now.Add(s.opts.turn())
+			}
+			if !now.Before(turn) {
+				return true
+			}
+			wake = turn
 		}
-		wake := due
 		if live := s.live.Load(); live != nil && live.until.After(now) && live.until.Before(wake) {
 			wake = live.until
 		}
@@ -304,7 +334,9 @@ func (s *source) pause(ctx context.Context) bool {
 			timer.Stop()
 			return true
 		case <-timer.C:
-			s.publish()
+			if s.live.Load() != nil {
+				s.publish()
+			}
 		}
 	}
 }

@@ -274,3 +274,5 @@ func run(t *testing.T, m *issuer.Manager) {
 		}
 	})
 }
+
+func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }

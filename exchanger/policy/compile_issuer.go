@@ -28,8 +28,8 @@ func (c *compilation) issuers(spec *Spec) error {
 func (c *compilation) issuer(s *Issuer) (*TrustedIssuer, error) {
 	ti := &TrustedIssuer{
 		spec:       s,
-		digest:     digestOf(s),
-		keysDigest: digestOf([]any{s.URL, s.Keys}),
+		digest:     s.digest(),
+		keysDigest: s.KeysDigest(),
 		scopeMap:   make(map[string]string, len(s.Mappings.ScopeMap)),
 		aliases:    make(map[string]string, len(s.ClientAliases)),
 	}

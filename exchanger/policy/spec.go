@@ -109,13 +109,35 @@ type Issuer struct {
 }
 
 // Keys says where an issuer's verification keys come from: Inline, or a JWKSURL,
-// or discovery (neither set).
+// or discovery (neither set); or, of the local cluster, from its API server.
 type Keys struct {
 	Inline       string   `json:"inline,omitempty"`
 	JWKSURL      string   `json:"jwksURL,omitempty"`
 	DiscoveryURL string   `json:"discoveryURL,omitempty"`
 	CABundle     string   `json:"caBundle,omitempty"`
 	AllowedCIDRs []string `json:"allowedCIDRs,omitempty"`
+	// Carried is the last good JWK Set that the controller fetched, so that a
+	// replica starts while the issuer is down. It says what the keys are, not where
+	// they come from: neither KeysDigest nor the issuer's digest hangs on it.
+	Carried string `json:"carried,omitempty"`
+	// Local keys are the local cluster's: nothing is ever dialled at the URL.
+	Local bool `json:"local,omitempty"`
+}
+
+// KeysDigest identifies where the issuer's keys come from: keys that were fetched
+// under one digest are never served under another.
+func (i *Issuer) KeysDigest() string {
+	k := i.Keys
+	k.Carried = ""
+	return digestOf([]any{i.URL, k})
+}
+
+// digest identifies everything that the issuer's object says, and nothing of what
+// its keys are just now.
+func (i *Issuer) digest() string {
+	bare := *i
+	bare.Keys.Carried = ""
+	return digestOf(&bare)
 }
 
 // Alias ties one of an issuer's client IDs to one of our clients.

@@ -135,4 +135,10 @@ type KeyStatus struct {
 	State KeyState
 	// Message is for people, and holds nothing secret.
 	Message string
+	// JWKS is the last good set in canonical form, for replicas to begin with; empty
+	// when there is none that may be used.
+	JWKS []byte
+	// Digest is the [policy.Issuer.KeysDigest] under which JWKS was fetched: keys of
+	// another configuration are not carried.
+	Digest string
 }

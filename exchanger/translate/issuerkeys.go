@@ -176,7 +176,7 @@ func (w *world) verify(i *issuer) {
 	case i.spec.Keys.Inline != "":
 		status, reason, message = metav1.ConditionTrue, v1alpha1.ReasonVerified, "the keys were read, and are usable"
 	case w.in.KeyStatus != nil:
-		known := w.in.KeyStatus(i.name)
+		known := w.known(i)
 		message = known.Message
 		switch known.State {
 		case KeysReady:
@@ -193,6 +193,32 @@ func (w *world) verify(i *issuer) {
 	}
 	c := condition(v1alpha1.ConditionVerified, status, reason, message, i.generation)
 	i.verified = &c
+}
+
+// known asks once what is known about an issuer's keys: condition and carried keys
+// must be of one moment.
+func (w *world) known(i *issuer) *KeyStatus {
+	if i.keys == nil {
+		known := w.in.KeyStatus(i.name)
+		i.keys = &known
+	}
+	return i.keys
+}
+
+// carryKeys puts the last good keys of every issuer in force into the Spec, so that
+// a replica starts while an issuer is down. Nobody carries anything under `serve`.
+func (w *world) carryKeys() {
+	if w.in.Serve || w.in.KeyStatus == nil {
+		return
+	}
+	for _, i := range w.issuers {
+		if !i.inForce() || i.spec.Keys.Inline != "" || i.spec.Keys.Local {
+			continue
+		}
+		if known := w.known(i); known.Digest == i.spec.KeysDigest() && len(known.JWKS) <= maxKeySet {
+			i.spec.Keys.Carried = string(known.JWKS)
+		}
+	}
 }
 
 // suspendedIssuer keeps the name of an absent issuer known, so that a refusal can

@@ -21,7 +21,7 @@ func Translate(in Input) Result {
 	for _, step := range [...]func(){
 		w.budgets,
 		w.translateServices, w.serviceConflicts,
-		w.translateIssuers, w.issuerConflicts, w.reserve,
+		w.translateIssuers, w.issuerConflicts, w.carryKeys, w.reserve,
 		w.translateClients, w.clientConflicts, w.aliases,
 		w.translateScopes, w.scopeConflicts, w.scopeOwners,
 		w.translatePolicies,
@@ -83,6 +83,8 @@ type issuer struct {
 	*object
 	api  *v1alpha1.TrustedIssuer
 	spec policy.Issuer
+	// keys is what is known of its keys, nil before somebody asked.
+	keys *KeyStatus
 }
 
 type client struct {

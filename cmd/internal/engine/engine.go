@@ -8,7 +8,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,6 +53,9 @@ type Options struct {
 	// OnIssuerChange is called after the keys of an issuer changed for better or
 	// worse. It must not block.
 	OnIssuerChange func(issuer string)
+	// CarrierFresh says whether the controller, which carries issuers' keys, was
+	// heard of lately; nil where there is none, as under `serve`.
+	CarrierFresh func() bool
 	// Confirmed says when what is in force was last compared with its source.
 	Confirmed func() time.Time
 	Now       func() time.Time
@@ -83,7 +85,9 @@ func New(o Options) *Engine {
 	}
 	e := &Engine{options: o, metrics: telemetry.NewMetrics()}
 	e.metrics.BeforeGather(e.ages)
-	e.issuers = issuer.New(issuer.Options{Now: o.Now, Observer: fetches{e.metrics}, OnChange: o.OnIssuerChange, Logger: o.Log})
+	e.issuers = issuer.New(issuer.Options{
+		Now: o.Now, Observer: fetches{e.metrics}, OnChange: o.OnIssuerChange, Logger: o.Log, CarrierFresh: o.CarrierFresh,
+	})
 	e.uses = store.NewMemory(o.Now, store.MemoryLimits{})
 	if o.Ring.First() {
 		e.uses.First()
@@ -127,7 +131,7 @@ func (e *Engine) Apply(spec *policy.Spec, snapshot *policy.Snapshot, compile tim
 	e.spec = spec
 	e.mu.Unlock()
 	err := e.ensureKeys()
-	e.issuers.SetSources(e.sources(snapshot))
+	e.issuers.SetSources(e.sources(spec))
 	e.metrics.Snapshot(spec, snapshot.Revision(), compile)
 	e.snapshot.Store(snapshot)
 	return err
@@ -181,30 +185,12 @@ func ignoreEnd(err error) error {
 	return err
 }
 
-func (e *Engine) sources(snapshot *policy.Snapshot) []issuer.Source {
-	var out []issuer.Source
-	for _, svc := range snapshot.Services() {
-		for _, ti := range svc.TrustedIssuers() {
-			s := ti.Spec()
-			if s.Suspended {
-				continue
-			}
-			src := issuer.Source{
-				Name: s.Name, Digest: ti.KeysDigest(), URL: s.URL, DiscoveryURL: s.Keys.DiscoveryURL, JWKSURL: s.Keys.JWKSURL,
-				CABundle: []byte(s.Keys.CABundle), AllowLoopbackHTTP: e.options.Loopback,
-			}
-			if s.Keys.Inline != "" {
-				src.Inline = []byte(s.Keys.Inline)
-			}
-			for _, c := range s.Keys.AllowedCIDRs {
-				if p, err := netip.ParsePrefix(c); err == nil {
-					src.AllowedCIDRs = append(src.AllowedCIDRs, p)
-				}
-			}
-			out = append(out, src)
-		}
+func (e *Engine) sources(spec *policy.Spec) []issuer.Source {
+	sources := issuer.Sources(spec)
+	for i := range sources {
+		sources[i].AllowLoopbackHTTP = e.options.Loopback
 	}
-	return out
+	return sources
 }
 
 // ages brings the ages up to date that metrics show.
