@@ -90,9 +90,22 @@ func checkURL(raw string) (*url.URL, error) {
 		if u.Hostname() == "localhost" || (ip != nil && ip.IsLoopback()) {
 			return u, nil
 		}
-		return nil, errors.New("expected https: http would show the secret and the token to the network, and is for this machine only")
+		return nil, errPlainHTTP
 	}
 	return nil, errors.New("expected the scheme https")
+}
+
+// errPlainHTTP is for a person who may know better about the network.
+var errPlainHTTP = errors.New("expected https: http would show the secret and the token to the network, and is for this machine only")
+
+// checkEndpoint takes what checkURL takes, and with --plain-http any http endpoint
+// that was given as a flag; never one that a server named.
+func (f *exchangeFlags) checkEndpoint() error {
+	_, err := checkURL(f.tokenEndpoint)
+	if f.plainHTTP && f.issuer == "" && errors.Is(err, errPlainHTTP) {
+		return nil
+	}
+	return err
 }
 
 // discover finds the token endpoint in the issuer's metadata.

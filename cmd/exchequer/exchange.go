@@ -34,6 +34,7 @@ type exchangeFlags struct {
 	audience, resource                        []string
 	scope, requestedType                      string
 	timeout                                   time.Duration
+	plainHTTP                                 bool
 	secret, assertion, subject, tokenEndpoint string
 }
 
@@ -86,6 +87,7 @@ trying again can change.`,
 func (f *exchangeFlags) register(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.endpoint, "endpoint", "", "`URL` of the token endpoint")
+	flags.BoolVar(&f.plainHTTP, "plain-http", false, "--endpoint may be http on another machine: only where the network itself is trusted or encrypted, as inside some clusters")
 	flags.StringVar(&f.issuer, "issuer", "", "`URL` of the token service: its endpoint is found by discovery")
 	flags.StringVar(&f.caFile, "ca-file", "", "`FILE` with the authorities for the server's certificate, PEM; default: the system's")
 	flags.StringVar(&f.clientID, "client-id", "", "`ID` of the client; an assertion that names it makes this unnecessary")
@@ -170,7 +172,7 @@ func (f *exchangeFlags) exchange(ctx context.Context, now func() time.Time) (*ex
 			return nil, err
 		}
 	}
-	if _, err := checkURL(f.tokenEndpoint); err != nil {
+	if err := f.checkEndpoint(); err != nil {
 		return nil, usage("token endpoint: %w", err)
 	}
 	if f.privateKey != "" {

@@ -312,18 +312,20 @@ func TestExchangeRefusesWhatMakesNoRequest(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no address":             {[]string{"--client-id", "a"}, "exactly one of --endpoint URL and --issuer URL"},
-		"no client":              {[]string{"--endpoint", "https://a.example"}, "--client-id is missing"},
-		"no credential":          {[]string{"--endpoint", "https://a.example", "--client-id", "a"}, "how does the client authenticate?"},
-		"two credentials":        {[]string{"--endpoint", "https://a.example", "--client-id", "a", "--client-secret-file", token, "--private-key", corpKey}, "expected one of"},
-		"no subject":             {[]string{"--endpoint", "https://a.example", "--client-id", "a", "--client-secret-file", token}, "--subject-token-file is missing"},
-		"standard input twice":   {[]string{"--endpoint", "https://a.example", "--client-id", "a", "--client-secret-file", "-", "--subject-token-file", "-"}, "only one of them"},
-		"an empty secret":        {[]string{"--endpoint", "https://a.example", "--client-id", "a", "--client-secret-file", file(t, "e", "\n"), "--subject-token-file", token}, "expected a secret"},
-		"http to another":        {[]string{"--endpoint", "http://a.example/token", "--client-id", "a", "--client-secret-file", token, "--subject-token-file", token}, "expected https"},
-		"http discovery":         {[]string{"--issuer", "http://a.example", "--client-id", "a", "--client-secret-file", token, "--subject-token-file", token}, "expected https"},
-		"a nameless assertion":   {[]string{"--endpoint", "https://a.example/x", "--client-id", "a", "--private-key", corpKey, "--subject-token-file", token}, "--assertion-audience is missing"},
-		"no authority":           {[]string{"--endpoint", "https://a.example/x", "--client-id", "a", "--client-secret-file", token, "--subject-token-file", token, "--ca-file", token}, "no certificate in"},
-		"a directory for a file": {[]string{"--endpoint", "https://a.example/x", "--client-id", "a", "--client-secret-file", ".", "--subject-token-file", token}, "is a directory"},
+		"no address":           {[]string{"--client-id", "a"}, "exactly one of --endpoint URL and --issuer URL"},
+		"no client":            {[]string{"--endpoint", "https://a.example"}, "--client-id is missing"},
+		"no credential":        {[]string{"--endpoint", "https://a.example", "--client-id", "a"}, "how does the client authenticate?"},
+		"two credentials":      {[]string{"--endpoint", "https://a.example", "--client-id", "a", "--client-secret-file", token, "--private-key", corpKey}, "expected one of"},
+		"no subject":           {[]string{"--endpoint", "https://a.example", "--client-id", "a", "--client-secret-file", token}, "--subject-token-file is missing"},
+		"standard input twice": {[]string{"--endpoint", "https://a.example", "--client-id", "a", "--client-secret-file", "-", "--subject-token-file", "-"}, "only one of them"},
+		"an empty secret":      {[]string{"--endpoint", "https://a.example", "--client-id", "a", "--client-secret-file", file(t, "e", "\n"), "--subject-token-file", token}, "expected a secret"},
+		"http to another":      {[]string{"--endpoint", "http://a.example/token", "--client-id", "a", "--client-secret-file", token, "--subject-token-file", token}, "expected https"},
+		"plain http and a server that names the endpoint": {[]string{"--plain-http", "--issuer", "http://a.example", "--client-id", "a", "--client-secret-file", token, "--subject-token-file", token}, "expected https"},
+		"plain http and another scheme":                   {[]string{"--plain-http", "--endpoint", "ftp://a.example/token", "--client-id", "a", "--client-secret-file", token, "--subject-token-file", token}, "expected the scheme https"},
+		"http discovery":                                  {[]string{"--issuer", "http://a.example", "--client-id", "a", "--client-secret-file", token, "--subject-token-file", token}, "expected https"},
+		"a nameless assertion":                            {[]string{"--endpoint", "https://a.example/x", "--client-id", "a", "--private-key", corpKey, "--subject-token-file", token}, "--assertion-audience is missing"},
+		"no authority":                                    {[]string{"--endpoint", "https://a.example/x", "--client-id", "a", "--client-secret-file", token, "--subject-token-file", token, "--ca-file", token}, "no certificate in"},
+		"a directory for a file":                          {[]string{"--endpoint", "https://a.example/x", "--client-id", "a", "--client-secret-file", ".", "--subject-token-file", token}, "is a directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -345,6 +347,9 @@ func TestNoAnswerIsNoRefusal(t *testing.T) {
 	}
 	r := live(t, "s", "exchange", "--endpoint", "http://"+address+"/token", "--client-id", "a", "--client-secret-file", "-", "--subject-token-file", file(t, "t", "x")).must(t, exitUnable)
 	says(t, r.errs, "ask http://"+address+"/token")
+	// A person who says that the network is to be trusted is believed: it is tried.
+	r = live(t, "s", "exchange", "--endpoint", "http://exchequer.invalid/token", "--plain-http", "--client-id", "a", "--client-secret-file", "-", "--subject-token-file", file(t, "t", "x")).must(t, exitUnable)
+	says(t, r.errs, "ask http://exchequer.invalid/token")
 }
 
 func TestSecretsCanComeFromTheEnvironment(t *testing.T) {
