@@ -258,9 +258,9 @@ func (x *exchange) consume(ctx context.Context) *policy.Refusal {
 	return x.client.Consume(ctx)
 }
 
-func (x *exchange) mint(context.Context) *policy.Refusal {
+func (x *exchange) mint(ctx context.Context) *policy.Refusal {
 	current, _ := x.Keys.Current(x.call.Service.Name())
-	t, ref := x.minter.Mint(&x.decision, current, x.Now)
+	t, ref := x.minter.Mint(ctx, &x.decision, current, x.Now)
 	if ref != nil {
 		return ref
 	}

@@ -4,18 +4,14 @@
 package jose
 
 import (
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/pem"
 	"math/big"
-
-	gojose "github.com/go-jose/go-jose/v4"
 )
 
 // PrivateKey is a signing key. Its kid is the RFC 7638 thumbprint of its public
@@ -107,13 +103,7 @@ func newPrivateKey(material any, alg string) (*PrivateKey, error) {
 		return nil, refuse(BadKey, wrongAlg)
 	}
 	k.public.algorithm = alg
-	jwk := gojose.JSONWebKey{Key: k.public.material()}
-	thumbprint, err := jwk.Thumbprint(crypto.SHA256)
-	if err != nil {
-		return nil, refuse(BadKey, "the key has no thumbprint")
-	}
-	k.public.keyID = base64.RawURLEncoding.EncodeToString(thumbprint)
-	return k, nil
+	return k, k.public.name()
 }
 
 // MarshalPEM encodes the key as PKCS #8 in PEM. It is the one way out for the

@@ -4,6 +4,7 @@
 package jose
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -17,11 +18,24 @@ import (
 	"unsafe"
 )
 
-// Signer signs payloads under one key and one `typ`. It is safe for concurrent
-// use.
+// Remote signs with a key that is kept elsewhere.
+type Remote interface {
+	// Sign returns the signature of the two encoded segments, joined by a dot, in
+	// the form of RFC 7518, section 3.
+	Sign(ctx context.Context, header, payload string) ([]byte, error)
+	// Distrust is called when a signature did not verify.
+	Distrust()
+}
+
+// Signer signs payloads under one key and one `typ`, with a key that is here or
+// one that is kept elsewhere. It is safe for concurrent use.
 type Signer struct {
 	secret
-	key *PrivateKey
+	public *PublicKey
+	// Exactly one of these is set.
+	key    *PrivateKey
+	remote Remote
+
 	typ string
 	// header is the encoded header with its dot: it is the same for every
 	// token, so it is made once.
@@ -33,6 +47,25 @@ type Signer struct {
 // NewSigner prepares a signer whose tokens have the header members alg, kid and
 // typ, and no others.
 func NewSigner(k *PrivateKey, typ string) (*Signer, error) {
+	s, err := newSigner(k.Public(), typ)
+	if err == nil {
+		s.key = k
+	}
+	return s, err
+}
+
+// NewRemoteSigner prepares a signer like NewSigner's whose key is kept elsewhere;
+// public is its public half. What comes back is not verified here: whoever
+// releases a token verifies it, and calls Distrust when it does not.
+func NewRemoteSigner(public *PublicKey, typ string, remote Remote) (*Signer, error) {
+	s, err := newSigner(public, typ)
+	if err == nil {
+		s.remote = remote
+	}
+	return s, err
+}
+
+func newSigner(public *PublicKey, typ string) (*Signer, error) {
 	if normalType(typ) == "" {
 		return nil, refuse(BadType, "typ must be a media type")
 	}
@@ -40,16 +73,16 @@ func NewSigner(k *PrivateKey, typ string) (*Signer, error) {
 		Algorithm string `json:"alg"`
 		KeyID     string `json:"kid"`
 		Type      string `json:"typ"`
-	}{k.Algorithm(), k.KeyID(), typ})
+	}{public.Algorithm(), public.KeyID(), typ})
 	if err != nil {
 		return nil, refuse(BadHeader, "the header cannot be encoded")
 	}
-	s := &Signer{key: k, typ: typ, header: base64.RawURLEncoding.EncodeToString(header) + "."}
-	switch k.Algorithm() {
+	s := &Signer{public: public, typ: typ, header: base64.RawURLEncoding.EncodeToString(header) + "."}
+	switch public.Algorithm() {
 	case ES384:
 		s.signatureBytes = 96
 	case RS256, PS256:
-		s.signatureBytes = k.rsa.Size()
+		s.signatureBytes = public.rsa.Size()
 	default:
 		s.signatureBytes = 64
 	}
@@ -57,10 +90,10 @@ func NewSigner(k *PrivateKey, typ string) (*Signer, error) {
 }
 
 // KeyID is the kid of the tokens that it signs.
-func (s *Signer) KeyID() string { return s.key.KeyID() }
+func (s *Signer) KeyID() string { return s.public.KeyID() }
 
 // Algorithm is the algorithm that it signs with.
-func (s *Signer) Algorithm() string { return s.key.Algorithm() }
+func (s *Signer) Algorithm() string { return s.public.Algorithm() }
 
 // Type is the typ of the tokens that it signs, as it was given.
 func (s *Signer) Type() string { return s.typ }
@@ -68,25 +101,65 @@ func (s *Signer) Type() string { return s.typ }
 // Header is the encoded header that all its tokens have, without the dot.
 func (s *Signer) Header() string { return s.header[:len(s.header)-1] }
 
-// Key is the key that it signs with; its public half verifies the tokens.
+// Public is the key that verifies what it signs.
+func (s *Signer) Public() *PublicKey { return s.public }
+
+// Key is the key that it signs with; nil when it is kept elsewhere.
 func (s *Signer) Key() *PrivateKey { return s.key }
 
-// Sign returns payload as a compact JWS. The payload is signed as it is: whoever
-// made it answers for its being claims.
+// Remote says that the key is kept elsewhere, so that every signature is to be
+// verified.
+func (s *Signer) Remote() bool { return s.remote != nil }
+
+// Distrust says that a signature did not verify. Who keeps the key is not asked
+// again for a while; for a key that is here it does nothing.
+func (s *Signer) Distrust() {
+	if s.remote != nil {
+		s.remote.Distrust()
+	}
+}
+
+// Sign is SignContext for a key that is here, for which nobody has to wait.
 func (s *Signer) Sign(payload []byte) (string, error) {
+	return s.SignContext(context.Background(), payload)
+}
+
+// SignContext returns payload as a compact JWS. The payload is signed as it is:
+// whoever made it answers for its being claims. The context bounds the wait for a
+// key that is kept elsewhere.
+func (s *Signer) SignContext(ctx context.Context, payload []byte) (string, error) {
 	enc := base64.RawURLEncoding
 	signed := len(s.header) + enc.EncodedLen(len(payload))
 	token := make([]byte, signed, signed+1+enc.EncodedLen(s.signatureBytes))
 	copy(token, s.header)
 	enc.Encode(token[len(s.header):], payload)
-	signature, err := s.key.sign(token)
+	signature, err := s.signature(ctx, token)
 	if err != nil {
-		return "", refuse(BadKey, "the key did not sign")
+		return "", err
 	}
 	token = enc.AppendEncode(append(token, '.'), signature)
 	// The bytes are nobody else's, so they can become the string as they are: a
 	// kilobyte less to copy and to collect for every token.
 	return unsafe.String(unsafe.SliceData(token), len(token)), nil //nolint:gosec // nothing else refers to the bytes
+}
+
+func (s *Signer) signature(ctx context.Context, signed []byte) ([]byte, error) {
+	if s.remote == nil {
+		signature, err := s.key.sign(signed)
+		if err != nil {
+			return nil, refuse(BadKey, "the key did not sign")
+		}
+		return signature, nil
+	}
+	signature, err := s.remote.Sign(ctx, s.Header(), string(signed[len(s.header):]))
+	if err != nil {
+		return nil, err
+	}
+	if len(signature) != s.signatureBytes {
+		s.remote.Distrust()
+		return nil, refuse(BadSignature, "the signature does not have the length of its algorithm")
+	}
+	return signature, nil
 }
 
 func (k *PrivateKey) sign(signed []byte) ([]byte, error) {

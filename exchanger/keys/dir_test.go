@@ -149,7 +149,7 @@ func TestKeyFilesThatCannotBeUsedStopTheStart(t *testing.T) {
 		"an unknown state":         {edit(func(d map[string]any) { slot(d)["state"] = "Dormant" }), "state"},
 		"an active slot untimed":   {edit(func(d map[string]any) { delete(slot(d), "activatedAt") }), "times"},
 		"another algorithm":        {edit(func(d map[string]any) { slot(d)["algorithm"] = "ES384" }), "alg does not fit"},
-		"no private key":           {edit(func(d map[string]any) { slot(d)["privateKey"] = "" }), "PKCS #8"},
+		"no private key":           {edit(func(d map[string]any) { slot(d)["privateKey"] = "" }), "has privateKey"},
 		"a short sealing key":      {edit(func(d map[string]any) { slot(d)["sealKey"] = "AAAA" }), "32 bytes"},
 		"F310: a kid of one's own": {edit(func(d map[string]any) { slot(d)["keyID"] = "main-key" }), "thumbprint"},
 		"F318: one private key in two slots": {edit(func(d map[string]any) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/exchequer-dev/exchequer/exchanger/jose"
+	"github.com/exchequer-dev/exchequer/exchanger/keys/signer"
 )
 
 const (
@@ -26,21 +27,25 @@ const (
 
 // document is the JSON of a line; doc.go shows it.
 type document struct {
-	Version      int        `json:"version"`
-	TokenService string     `json:"tokenService"`
-	Generation   int64      `json:"generation"`
-	Revoked      []string   `json:"revoked,omitempty"`
-	Slots        []slotJSON `json:"slots"`
+	Version      int            `json:"version"`
+	TokenService string         `json:"tokenService"`
+	Generation   int64          `json:"generation"`
+	Revoked      []string       `json:"revoked,omitempty"`
+	Signer       *signer.Config `json:"signer,omitempty"`
+	Slots        []slotJSON     `json:"slots"`
 }
 
 type slotJSON struct {
 	KeyID       string    `json:"keyID"`
 	Algorithm   string    `json:"algorithm"`
 	State       State     `json:"state"`
+	Source      Source    `json:"source,omitempty"`
 	PublishedAt time.Time `json:"publishedAt"`
 	ActivatedAt time.Time `json:"activatedAt,omitzero"`
 	RetiredAt   time.Time `json:"retiredAt,omitzero"`
-	PrivateKey  string    `json:"privateKey"`
+	PrivateKey  string    `json:"privateKey,omitempty"`
+	PublicKey   []byte    `json:"publicKey,omitempty"`
+	Label       string    `json:"label,omitempty"`
 	SealKey     string    `json:"sealKey"`
 }
 
@@ -67,6 +72,12 @@ func decodeLine(service string, b []byte) (*line, error) {
 		return nil, errors.New("it is not a key document: its generation or its number of slots is out of range")
 	}
 	l := &line{generation: doc.Generation, keys: map[string]pair{}, revoked: doc.Revoked, digest: sha256.Sum256(b)}
+	if doc.Signer != nil {
+		if err := doc.Signer.Validate(); err != nil {
+			return nil, err
+		}
+		l.signer = *doc.Signer
+	}
 	active := 0
 	for i, s := range doc.Slots {
 		key, err := s.keys()
@@ -79,8 +90,11 @@ func decodeLine(service string, b []byte) (*line, error) {
 		if s.State == Active {
 			active++
 		}
+		if s.Source == External && s.State != Retired && doc.Signer == nil {
+			return nil, fmt.Errorf("slot %d: its key is with a signer, and none is named", i)
+		}
 		l.keys[s.KeyID] = key
-		l.slots = append(l.slots, Slot{s.KeyID, s.Algorithm, s.State, s.PublishedAt, s.ActivatedAt, s.RetiredAt})
+		l.slots = append(l.slots, Slot{s.KeyID, s.Algorithm, s.State, s.Source, s.PublishedAt, s.ActivatedAt, s.RetiredAt})
 	}
 	if active > 1 {
 		return nil, errors.New("more than one slot is Active")
@@ -98,34 +112,64 @@ func (s slotJSON) keys() (pair, error) {
 	case s.PublishedAt.IsZero() || s.ActivatedAt.IsZero() == wantActivated || s.RetiredAt.IsZero() == wantRetired:
 		return pair{}, errors.New("its times do not fit its state")
 	}
-	signing, err := jose.ParsePrivateKeyPEM([]byte(s.PrivateKey), s.Algorithm)
+	key, err := s.material()
 	if err != nil {
 		return pair{}, err
 	}
-	if signing.KeyID() != s.KeyID {
-		return pair{}, errors.New("its keyID is not the thumbprint of its private key")
+	if key.public.KeyID() != s.KeyID {
+		return pair{}, errors.New("its keyID is not the thumbprint of its key")
 	}
 	secret, err := base64.RawURLEncoding.Strict().DecodeString(s.SealKey)
 	if err != nil {
 		return pair{}, errors.New("its sealing key is not base64url")
 	}
-	seal, err := jose.NewSealKey(s.KeyID, secret)
-	return pair{signing, seal}, err
+	key.seal, err = jose.NewSealKey(s.KeyID, secret)
+	return key, err
+}
+
+func (s slotJSON) material() (key pair, err error) {
+	switch external := s.Source == External; {
+	case s.Source != Managed && s.Source != SecretRef && !external:
+		return pair{}, errors.New("its source is not one of SecretRef, External")
+	case external != (s.PrivateKey == "") || external != (len(s.PublicKey) > 0) || external != (s.Label != ""):
+		return pair{}, errors.New("a key that is with a signer has publicKey and label, any other has privateKey")
+	case external && len(s.Label) > maxLabelBytes:
+		return pair{}, errors.New("its label is too long")
+	case external:
+		key.label = s.Label
+		key.public, err = jose.ParsePublicKeyDER(s.PublicKey, s.Algorithm)
+		return key, err
+	}
+	if key.signing, err = jose.ParsePrivateKeyPEM([]byte(s.PrivateKey), s.Algorithm); err == nil {
+		key.public = key.signing.Public()
+	}
+	return key, err
 }
 
 func encodeLine(service string, l *line) ([]byte, error) {
 	doc := document{Version: documentVersion, TokenService: service, Generation: l.generation, Revoked: l.revoked, Slots: []slotJSON{}}
+	if l.signer != (signer.Config{}) {
+		doc.Signer = &l.signer
+	}
 	for _, s := range l.slots {
 		key := l.keys[s.KeyID]
-		private, err := key.signing.MarshalPEM()
+		out := slotJSON{
+			KeyID: s.KeyID, Algorithm: s.Algorithm, State: s.State, Source: s.Source, Label: key.label,
+			PublishedAt: s.PublishedAt.UTC(), ActivatedAt: s.ActivatedAt.UTC(), RetiredAt: s.RetiredAt.UTC(),
+			SealKey: base64.RawURLEncoding.EncodeToString(key.seal.Bytes()),
+		}
+		var err error
+		if key.signing == nil {
+			out.PublicKey, err = key.public.MarshalDER()
+		} else {
+			var private []byte
+			private, err = key.signing.MarshalPEM()
+			out.PrivateKey = string(private)
+		}
 		if err != nil {
 			return nil, err
 		}
-		doc.Slots = append(doc.Slots, slotJSON{
-			KeyID: s.KeyID, Algorithm: s.Algorithm, State: s.State,
-			PublishedAt: s.PublishedAt.UTC(), ActivatedAt: s.ActivatedAt.UTC(), RetiredAt: s.RetiredAt.UTC(),
-			PrivateKey: string(private), SealKey: base64.RawURLEncoding.EncodeToString(key.seal.Bytes()),
-		})
+		doc.Slots = append(doc.Slots, out)
 	}
 	b, err := json.MarshalIndent(doc, "", "  ")
 	return append(b, '\n'), err

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/exchequer-dev/exchequer/exchanger/jose"
+	"github.com/exchequer-dev/exchequer/exchanger/keys/signer"
 )
 
 // accessTokenType is the typ of the tokens that are signed most (RFC 9068).
@@ -23,17 +24,18 @@ const accessTokenType = "at+jwt"
 // Current is one TokenService's keys at one moment. It does not change; a
 // request takes it once and uses nothing newer.
 type Current struct {
-	// Signing is the Active key, or nil when it was revoked and could not be
-	// replaced.
+	// Signing is the Active key; nil when it is with an external signer, or when
+	// there is none because it was revoked and could not be replaced.
 	Signing *jose.PrivateKey
-	// AccessToken signs with it under typ at+jwt; nil when Signing is.
+	// AccessToken signs with the Active key under typ at+jwt, wherever that is; nil
+	// when there is none.
 	AccessToken *jose.Signer
 	// Public are the keys of all slots: the active one first, then those to come,
 	// then the retired.
 	Public *jose.KeySet
 	// JWKS is Public as it is served.
 	JWKS []byte
-	// Seal seals for the Active slot; nil when Signing is.
+	// Seal seals for the Active slot; nil when there is none.
 	Seal *jose.SealKey
 	// Seals opens what any slot's key has sealed.
 	Seals *jose.SealKeys
@@ -44,12 +46,6 @@ type Current struct {
 	Generation int64
 }
 
-// pair is what a slot holds.
-type pair struct {
-	signing *jose.PrivateKey
-	seal    *jose.SealKey
-}
-
 // line is one TokenService's slots and their keys. A line that is in use is
 // never altered; changes are made on a copy.
 type line struct {
@@ -57,6 +53,8 @@ type line struct {
 	slots      []Slot
 	keys       map[string]pair
 	revoked    []string
+	// signer signs for the slots whose source is External.
+	signer signer.Config
 	// digest is the SHA-256 of the document that it was read from or stored as.
 	digest [sha256.Size]byte
 }
@@ -68,6 +66,7 @@ type Ring struct {
 	// watch says that others may write to the store while it is in use.
 	watch    bool
 	generate func(alg string) (*jose.PrivateKey, error)
+	signers  signers
 
 	mu    sync.Mutex // guards lines and plans, held over storing
 	lines map[string]*line
@@ -145,6 +144,22 @@ func (r *Ring) Ensure(service string, p Plan, now time.Time) error {
 	return r.ensure(service, p, now.Round(0))
 }
 
+// taken says whether another TokenService has the given key.
+func (r *Ring) taken(service string, p Plan) error {
+	if p.Given == nil {
+		return nil
+	}
+	for _, other := range slices.Sorted(maps.Keys(r.lines)) {
+		if other == service || r.lines[other] == nil {
+			continue
+		}
+		if _, has := r.lines[other].keys[p.Given.KeyID()]; has {
+			return fmt.Errorf("key %s is the key of TokenService %s: each needs its own", p.Given.KeyID(), other)
+		}
+	}
+	return nil
+}
+
 // Revoke stops trusting a key for good: it is removed from the published set
 // and, if it was the active one, replaced, before Revoke returns.
 func (r *Ring) Revoke(service, keyID string, now time.Time) error {
@@ -192,6 +207,7 @@ func (r *Ring) advance(service string, p Plan, now time.Time, revoke []string, r
 	if old == nil {
 		old = &line{}
 	}
+	var given error
 	next := old.clone()
 	for _, kid := range p.RevokedKeyIDs {
 		// Those that a plan revokes are kept in mind with the keys, too: a plan can
@@ -206,8 +222,13 @@ func (r *Ring) advance(service string, p Plan, now time.Time, revoke []string, r
 		}
 	}
 	p.RevokedKeyIDs = slices.Concat(p.RevokedKeyIDs, next.revoked)
-	generateErr := next.follow(p, now, r.generate)
+	if err := errors.Join(p.blocked(old), r.taken(service, p)); err != nil {
+		given = err
+		p.Given = nil // what is there goes on
+	}
+	generateErr := errors.Join(given, next.follow(p, now, r.generate))
 	next.dropUnused()
+	next.ask(p)
 	if old.same(next) && !rewrite {
 		return errors.Join(generateErr, r.use(service, old))
 	}
@@ -238,22 +259,20 @@ func (l *line) follow(p Plan, now time.Time, generate func(string) (*jose.Privat
 		if l.slots, missing = Advance(l.slots, now, p); missing == "" {
 			return nil
 		}
-		signing, err := generate(missing)
+		key, err := p.next(generate)
 		if err != nil {
-			return fmt.Errorf("make a %s key: %w", missing, err)
+			return err
 		}
-		seal, err := jose.GenerateSealKey(signing.KeyID())
-		if err != nil {
-			return fmt.Errorf("make a sealing key: %w", err)
-		}
-		l.keys[signing.KeyID()] = pair{signing, seal}
-		l.slots = append(l.slots, NewSlot(signing.KeyID(), missing, now))
+		slot := NewSlot(key.public.KeyID(), missing, now)
+		slot.Source = p.Source
+		l.keys[slot.KeyID] = key
+		l.slots = append(l.slots, slot)
 	}
 	return nil
 }
 
 func (l *line) clone() *line {
-	c := &line{generation: l.generation, slots: slices.Clone(l.slots), keys: maps.Clone(l.keys), revoked: slices.Clone(l.revoked), digest: l.digest}
+	c := &line{generation: l.generation, slots: slices.Clone(l.slots), keys: maps.Clone(l.keys), revoked: slices.Clone(l.revoked), signer: l.signer, digest: l.digest}
 	if c.keys == nil {
 		c.keys = map[string]pair{}
 	}
@@ -268,7 +287,7 @@ func (l *line) dropUnused() {
 }
 
 func (l *line) same(other *line) bool {
-	return slices.Equal(l.slots, other.slots) && slices.Equal(l.revoked, other.revoked)
+	return slices.Equal(l.slots, other.slots) && slices.Equal(l.revoked, other.revoked) && l.signer == other.signer
 }
 
 // without is the line with some keys gone and nothing else changed.
@@ -281,11 +300,12 @@ func (l *line) without(kids []string) *line {
 
 // use makes l the line that readers see.
 func (r *Ring) use(service string, l *line) error {
-	c, err := l.view()
+	c, err := r.view(l)
 	if err != nil {
 		return fmt.Errorf("keys of TokenService %s: %w", service, err)
 	}
 	r.lines[service] = l
+	r.signers.sweep(r.lines)
 	all := maps.Clone(*r.current.Load())
 	all[service] = c
 	r.current.Store(&all)
@@ -295,7 +315,7 @@ func (r *Ring) use(service string, l *line) error {
 // order puts the key that verifies most tokens first.
 func order(s State) int { return slices.Index([]State{Active, Prepared, Retired}, s) }
 
-func (l *line) view() (*Current, error) {
+func (r *Ring) view(l *line) (*Current, error) {
 	c := &Current{Generation: l.generation, Slots: slices.Clone(l.slots)}
 	slices.SortStableFunc(c.Slots, func(a, b Slot) int { return order(a.State) - order(b.State) })
 	var public []*jose.PublicKey
@@ -303,11 +323,11 @@ func (l *line) view() (*Current, error) {
 	var err error
 	for _, s := range c.Slots {
 		key := l.keys[s.KeyID]
-		public = append(public, key.signing.Public())
+		public = append(public, key.public)
 		seals = append(seals, key.seal)
 		if s.State == Active {
 			c.Signing, c.Seal = key.signing, key.seal
-			if c.AccessToken, err = jose.NewSigner(key.signing, accessTokenType); err != nil {
+			if c.AccessToken, err = r.signers.of(key, l.signer); err != nil {
 				return nil, err
 			}
 		}

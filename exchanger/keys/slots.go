@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/exchequer-dev/exchequer/exchanger/jose"
+	"github.com/exchequer-dev/exchequer/exchanger/keys/signer"
 )
 
 // State is where a slot is on its way. It only moves forward.
@@ -25,11 +26,25 @@ const (
 	Retired State = "Retired"
 )
 
+// Source is where a key came from.
+type Source string
+
+// The sources of keys.
+const (
+	// Managed keys are made here.
+	Managed Source = ""
+	// SecretRef keys were made elsewhere and handed over.
+	SecretRef Source = "SecretRef"
+	// External keys stay with a signer that is asked for every signature.
+	External Source = "External"
+)
+
 // Slot is one key's place, without the key.
 type Slot struct {
 	KeyID     string
 	Algorithm string
 	State     State
+	Source    Source
 	// PublishedAt is when the key became visible to relying parties.
 	PublishedAt time.Time
 	// ActivatedAt is when it began to sign; zero while Prepared.
@@ -61,6 +76,14 @@ type Plan struct {
 	// Retain is how long a retired key stays published: the longest life of a
 	// token plus clock skew.
 	Retain time.Duration
+	// Source is where keys come from. With another one than Managed, Rotation.Period
+	// and RotateAfter mean nothing: there is a new key when Given is another one.
+	Source Source
+	// Given is the key to use where the source is not Managed; nil says that it is
+	// not known now, so that what is there goes on.
+	Given *Given
+	// Signer is who signs where the source is External.
+	Signer signer.Config
 }
 
 // maxSlots bounds how many keys are published at once. Relying parties like
@@ -73,17 +96,21 @@ func (p Plan) Validate() error {
 	switch r := p.Rotation; {
 	case !slices.Contains(jose.Algorithms(), p.Algorithm):
 		return fmt.Errorf("signing algorithm %q is not one of %v", p.Algorithm, jose.Algorithms())
+	case p.Source != Managed && p.Source != SecretRef && p.Source != External:
+		return fmt.Errorf("key source %q is not one of SecretRef, External", p.Source)
 	case r.Period < 0 || r.PrePublish < 0 || p.Retain < 0:
 		return errors.New("rotation period, prePublish and retention must not be negative")
-	case r.Period != 0 && r.Period <= r.PrePublish:
+	case p.Given != nil:
+		return p.validateGiven()
+	case p.Source == Managed && r.Period != 0 && r.Period <= r.PrePublish:
 		return fmt.Errorf("rotation period %s must be longer than prePublish %s", r.Period, r.PrePublish)
 	}
 	return nil
 }
 
 // Advance moves slots to where the plan wants them at now. It returns the new
-// slots and, when a key is missing, the algorithm of the key to make; the caller
-// adds it (NewSlot) and calls Advance again. Slots is not altered; it has at
+// slots and, when a key is missing, the algorithm of the key to make, or of the
+// given one; the caller adds it (NewSlot) and calls Advance again. Slots is not altered; it has at
 // most one Active slot, and so has the result.
 //
 // It is pure and idempotent: equal input gives equal output, and a second call
@@ -105,7 +132,7 @@ func Advance(slots []Slot, now time.Time, p Plan) (next []Slot, missing string) 
 	}
 	switch {
 	case active < 0 && prepared < 0:
-		return next, p.Algorithm
+		return next, p.wants(next)
 	case active < 0:
 		// The first key, or the one after a revocation: waiting would mean that
 		// nobody signs.
@@ -118,14 +145,33 @@ func Advance(slots []Slot, now time.Time, p Plan) (next []Slot, missing string) 
 		return next, ""
 	case prepared < 0:
 		if !now.Before(due.Add(-p.Rotation.PrePublish)) && len(next) < maxSlots {
-			return next, p.Algorithm
+			return next, p.wants(next)
 		}
-	case !now.Before(due) && !now.Before(next[prepared].PublishedAt.Add(p.Rotation.PrePublish)):
+	case !now.Before(due) && !now.Before(next[prepared].PublishedAt.Add(p.Rotation.PrePublish)), p.gone(next[active]):
 		next[active].State, next[active].RetiredAt = Retired, now
 		next[prepared].State, next[prepared].ActivatedAt = Active, now
 		return Advance(next, now, p)
 	}
 	return next, ""
+}
+
+// wants is the algorithm of the next key, "" when there is none to be had: the
+// given key is not known, or it is one that has retired, and no slot goes back.
+func (p Plan) wants(slots []Slot) string {
+	if p.Source == Managed {
+		return p.Algorithm
+	}
+	if p.Given == nil || slices.Contains(p.RevokedKeyIDs, p.Given.KeyID()) ||
+		slices.ContainsFunc(slots, func(s Slot) bool { return s.KeyID == p.Given.KeyID() }) {
+		return ""
+	}
+	return p.Algorithm
+}
+
+// gone says that the active key cannot sign any more: to wait until its successor
+// has been published for long would mean that nobody signs.
+func (p Plan) gone(active Slot) bool {
+	return active.Source == External && p.Source == External && p.Given != nil && slices.Contains(p.Given.Gone, active.KeyID)
 }
 
 // NewSlot is the slot of a key that Advance asked for: published from now on.
@@ -142,15 +188,18 @@ func (p Plan) drops(s Slot, now time.Time) bool {
 	case s.State == Retired:
 		return !now.Before(s.RetiredAt.Add(p.Retain))
 	case s.State == Prepared:
-		return s.Algorithm != p.Algorithm
+		return s.Algorithm != p.Algorithm || s.Source != p.Source || p.Given != nil && s.KeyID != p.Given.KeyID()
 	}
 	return false
 }
 
 // due is when the active slot should hand over, if ever.
 func (p Plan) due(active Slot) (due time.Time, ever bool) {
-	if active.Algorithm != p.Algorithm {
+	if active.Algorithm != p.Algorithm || active.Source != p.Source || p.Given != nil && active.KeyID != p.Given.KeyID() {
 		return active.ActivatedAt, true
+	}
+	if p.Source != Managed {
+		return due, false
 	}
 	if p.Rotation.Period > 0 {
 		due, ever = active.ActivatedAt.Add(p.Rotation.Period), true

@@ -5,6 +5,7 @@ package mint
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
@@ -54,13 +55,14 @@ type proof struct {
 
 // Mint makes the token that the decision allows, with the token service's active
 // key. now is looked at before and after the signature, which can take its time:
-// a token that expired meanwhile is not one. A refusal means that nothing left.
-func (m *Minter) Mint(d *policy.Decision, k *keys.Current, now func() time.Time) (Token, *policy.Refusal) {
+// a token that expired meanwhile is not one. The context bounds the wait for a
+// signer that keeps the key elsewhere. A refusal means that nothing left.
+func (m *Minter) Mint(ctx context.Context, d *policy.Decision, k *keys.Current, now func() time.Time) (Token, *policy.Refusal) {
 	grant, ok := d.Grant()
 	if !ok {
 		return Token{}, refuse(policy.Denied, policy.Internal, "the decision does not allow")
 	}
-	if k == nil || k.Signing == nil || k.AccessToken == nil || k.Seal == nil {
+	if k == nil || k.AccessToken == nil || k.Seal == nil {
 		return Token{}, refuse(policy.Unable, policy.SignerUnavailable, "token service "+grant.TokenService+" has no active signing key")
 	}
 	if !now().Before(grant.ExpiresAt) {
@@ -78,7 +80,7 @@ func (m *Minter) Mint(d *policy.Decision, k *keys.Current, now func() time.Time)
 	if err != nil {
 		return Token{}, refuse(policy.Denied, policy.TokenTooLarge, "the sealed facts are too large")
 	}
-	if ref := m.sign(&t, grant, k, sealed); ref != nil {
+	if ref := m.sign(ctx, &t, grant, k, sealed); ref != nil {
 		return Token{}, ref
 	}
 	if len(t.Value) > grant.TokenBytes {
@@ -94,14 +96,14 @@ func (m *Minter) Mint(d *policy.Decision, k *keys.Current, now func() time.Time)
 }
 
 // sign writes the claims and signs them.
-func (m *Minter) sign(t *Token, grant *policy.Grant, k *keys.Current, sealed string) *policy.Refusal {
+func (m *Minter) sign(ctx context.Context, t *Token, grant *policy.Grant, k *keys.Current, sealed string) *policy.Refusal {
 	buf := m.buffer()
 	defer m.buffers.Put(buf)
 	var err error
 	if *buf, err = appendPayload((*buf)[:0], grant, t, sealed); err != nil {
 		return refuse(policy.Denied, policy.ClaimInvalid, err.Error())
 	}
-	if t.Value, err = k.AccessToken.Sign(*buf); err != nil {
+	if t.Value, err = k.AccessToken.SignContext(ctx, *buf); err != nil {
 		return refuse(policy.Unable, policy.SignerUnavailable, "the key did not sign")
 	}
 	return nil
@@ -112,21 +114,24 @@ func expired(when string) *policy.Refusal {
 }
 
 // selfCheck reads the claims out of the token that is about to leave and compares
-// them with the grant. It returns what differs. For every new key, and on a
-// sample, the token is also parsed and verified as a stranger would, and its seal
-// opened.
+// them with the grant. It returns what differs. For every new key, for every token
+// of a key that is kept elsewhere, and on a sample, the token is also parsed and
+// verified as a stranger would, and its seal opened.
 func (m *Minter) selfCheck(t *Token, grant *policy.Grant, k *keys.Current, sealed string, facts []byte) string {
 	public, ok := k.Public.Key(t.KeyID)
 	if !ok {
 		return "the signing key is not published"
 	}
 	with := proof{k.AccessToken.Key(), public, k.Seal}
-	if m.minted.Add(1)%sampleEvery == 0 || m.proof(grant.TokenService) != with {
+	remote := k.AccessToken.Remote()
+	if remote || m.minted.Add(1)%sampleEvery == 0 || m.proof(grant.TokenService) != with {
 		m.verified.Add(1)
 		if what := asStranger(t, grant, k, public, sealed, facts); what != "" {
 			return what
 		}
-		m.prove(grant.TokenService, with)
+		if !remote {
+			m.prove(grant.TokenService, with)
+		}
 	}
 	buf := m.buffer()
 	defer m.buffers.Put(buf)
@@ -150,6 +155,7 @@ func asStranger(t *Token, grant *policy.Grant, k *keys.Current, public *jose.Pub
 		return "the header differs"
 	}
 	if _, err := parsed.Verify(public, []string{public.Algorithm()}); err != nil {
+		k.AccessToken.Distrust()
 		return "the signature does not verify"
 	}
 	if opened, err := k.Seals.Open(sealed); err != nil || !bytes.Equal(opened, facts) {

@@ -69,7 +69,7 @@ func TestAClaimThatNoTokenCanCarryIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, ref := new(Minter).Mint((&wish{values: literals{"claim": value}}).decide(t), k, start)
+			_, ref := new(Minter).Mint(t.Context(), (&wish{values: literals{"claim": value}}).decide(t), k, start)
 			wantRefusal(t, ref, policy.Denied, policy.ClaimInvalid)
 		})
 	}
@@ -88,7 +88,7 @@ func TestMintingDoesNotChangeTheDecision(t *testing.T) {
 	grant, _ := d.Grant()
 	before := fmt.Sprintf("%+v %+v", *grant, *grant.Subject)
 	for range 2 {
-		if _, ref := new(Minter).Mint(d, k, start); ref != nil {
+		if _, ref := new(Minter).Mint(t.Context(), d, k, start); ref != nil {
 			t.Fatal(ref)
 		}
 	}

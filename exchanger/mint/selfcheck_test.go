@@ -89,7 +89,7 @@ func TestF309ATokenThatDiffersFromTheDecisionIsNotReleased(t *testing.T) {
 	d := w.decide(t)
 	grant, _ := d.Grant()
 	m := new(Minter)
-	token, ref := m.Mint(d, k, start)
+	token, ref := m.Mint(t.Context(), d, k, start)
 	if ref != nil {
 		t.Fatal(ref)
 	}
@@ -165,7 +165,7 @@ func TestF309AClaimThatWasNotGrantedIsNoticedWhateverItsValue(t *testing.T) {
 	d := (&wish{}).decide(t)
 	grant, _ := d.Grant()
 	m := new(Minter)
-	token, ref := m.Mint(d, k, start)
+	token, ref := m.Mint(t.Context(), d, k, start)
 	if ref != nil {
 		t.Fatal(ref)
 	}
@@ -216,17 +216,17 @@ func TestF308ASignatureThatNobodyCanVerifyIsNotReleased(t *testing.T) {
 				t.Parallel()
 				m := new(Minter)
 				if proved {
-					if _, ref := m.Mint(d, mine, start); ref != nil {
+					if _, ref := m.Mint(t.Context(), d, mine, start); ref != nil {
 						t.Fatal(ref)
 					}
 				}
-				token, ref := m.Mint(d, k, start)
+				token, ref := m.Mint(t.Context(), d, k, start)
 				wantRefusal(t, ref, policy.Unable, policy.Internal)
 				if token != (Token{}) {
 					t.Error("something of a token came out")
 				}
 				// What failed has proved nothing: the next is looked at as closely.
-				_, ref = m.Mint(d, k, start)
+				_, ref = m.Mint(t.Context(), d, k, start)
 				wantRefusal(t, ref, policy.Unable, policy.Internal)
 			})
 		}
@@ -252,7 +252,7 @@ func TestAnyClaimThatJSONCanSayIsReadBackAsItWasGranted(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		want := value(3).Draw(rt, "claim")
 		d := (&wish{values: literals{"claim": want}}).decide(t)
-		token, ref := new(Minter).Mint(d, k, start)
+		token, ref := new(Minter).Mint(t.Context(), d, k, start)
 		if ref != nil {
 			rt.Fatalf("refused: %v", ref)
 		}

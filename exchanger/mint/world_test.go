@@ -172,7 +172,7 @@ func ring(tb testing.TB, algorithm string) *keys.Current {
 // mint mints what w allows, or fails the test.
 func mint(tb testing.TB, w *wish, k *keys.Current) Token {
 	tb.Helper()
-	t, ref := new(Minter).Mint(w.decide(tb), k, start)
+	t, ref := new(Minter).Mint(tb.Context(), w.decide(tb), k, start)
 	if ref != nil {
 		tb.Fatal(ref)
 	}
