@@ -51,7 +51,7 @@ func (p *Process) Start() error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = out.Close() }() // the process has its own
+	defer func() { _ = out.Close() }()                                   // the process has its own
 	p.cmd = exec.CommandContext(context.Background(), p.path, p.args...) //nolint:gosec // programs that the rig built
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Env = out, out, append(os.Environ(), p.env...)
 	dieWithParent(p.cmd)
