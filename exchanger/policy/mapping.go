@@ -15,9 +15,13 @@ func (i *TrustedIssuer) mapClaims(t *Token, facts *Facts, _ Presented) *Refusal 
 			return ref
 		}
 	}
-	for _, step := range [...]func(*Token, *Facts) *Refusal{
-		i.mapSubject, i.mapUsername, i.mapGroups, i.mapScopes, i.mapExtra, i.mapAuthentication,
-	} {
+	names := []func(*Token, *Facts) *Refusal{i.mapSubject, i.mapUsername, i.mapGroups}
+	if i.spec.Keys.Local {
+		// Its names are Kubernetes' own, which no other issuer may yield; nothing that
+		// a token says besides may change them.
+		t.Subject, names = t.RawSubject, nil
+	}
+	for _, step := range append(names, i.mapScopes, i.mapExtra, i.mapAuthentication) {
 		if ref := step(t, facts); ref != nil {
 			return ref
 		}

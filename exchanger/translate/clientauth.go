@@ -47,22 +47,24 @@ func (w *world) serviceAccount(c *client, field string, in *v1alpha1.ServiceAcco
 		c.invalid(field+".name", "expected the name of a service account")
 	}
 	c.text(field+".uid", in.UID, 0, 64)
-	if in.Issuer == "" {
-		c.unresolved(v1alpha1.ReasonRefNotFound, field+".issuer",
-			"it is empty, which means the local cluster, and no TrustedIssuer for that is accepted: name the TrustedIssuer of the service account's cluster")
-		return
-	}
 	i, ok := w.issuerByName[in.Issuer]
+	if in.Issuer == "" && c.service != nil {
+		i = w.localOf(c.service)
+		ok = i != nil
+	}
 	c.hangsOn(kindIssuer, "", in.Issuer, i.objectOf())
 	switch {
+	case !ok && in.Issuer == "":
+		c.unresolved(v1alpha1.ReasonRefNotFound, field+".issuer",
+			"it is empty, which means the local cluster, and no TrustedIssuer for that is accepted: name the TrustedIssuer of the service account's cluster")
 	case c.service == nil:
 	case !ok || i.service != c.service:
 		c.unresolved(v1alpha1.ReasonRefNotFound, field+".issuer", "there is no TrustedIssuer %q that is accepted, for TokenService %s", in.Issuer, c.service.name)
 	case i.spec.Kind != policy.IssuerKubernetes || !i.spec.ForClient:
-		c.unresolved(v1alpha1.ReasonRefNotPermitted, field+".issuer", "TrustedIssuer %q does not authenticate service accounts: expected one of the member kubernetes whose use has Client", in.Issuer)
+		c.unresolved(v1alpha1.ReasonRefNotPermitted, field+".issuer", "TrustedIssuer %q does not authenticate service accounts: expected one of the member kubernetes whose use has Client", i.name)
 	default:
 		c.spec.ServiceAccounts = append(c.spec.ServiceAccounts,
-			policy.ServiceAccount{Issuer: in.Issuer, Namespace: c.namespace, Name: in.Name, UID: in.UID})
+			policy.ServiceAccount{Issuer: i.name, Namespace: c.namespace, Name: in.Name, UID: in.UID})
 	}
 }
 

@@ -46,8 +46,20 @@ type Input struct {
 	// KeyStatus tells about the keys of a TrustedIssuer of which this process fetches
 	// them; nil where it does not.
 	KeyStatus func(issuer string) KeyStatus
+	// LocalCluster is what the API server says of its own service-account tokens; nil
+	// before it was read.
+	LocalCluster *LocalCluster
 	// Budget bounds what one namespace can put into the snapshot.
 	Budget Budget
+}
+
+// LocalCluster is who signs the service-account tokens of the cluster that the
+// operator runs in.
+type LocalCluster struct {
+	// Issuer is the exact `iss` of its tokens.
+	Issuer string
+	// JWKS are its public keys in canonical form.
+	JWKS []byte
 }
 
 // Objects are the decoded objects, in any order.

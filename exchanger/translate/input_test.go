@@ -68,8 +68,14 @@ type settings struct {
 	Cluster         bool                           `json:"cluster"`
 	SecretsDenied   map[string]string              `json:"secretsDenied"`
 	Keys            map[string]translate.KeyStatus `json:"keys"`
+	LocalCluster    *localCluster                  `json:"localCluster"`
 	Budget          translate.Budget               `json:"budget"`
 	Undecodable     []translate.Undecodable        `json:"undecodable"`
+}
+
+type localCluster struct {
+	Issuer string `json:"issuer"`
+	JWKS   string `json:"jwks"`
 }
 
 // readInput reads a file of YAML documents, strictly.
@@ -143,6 +149,9 @@ func addSettings(in *translate.Input, s settings) {
 	in.Serve = !s.Cluster
 	in.SecretsDenied = s.SecretsDenied
 	in.Budget = s.Budget
+	if s.LocalCluster != nil {
+		in.LocalCluster = &translate.LocalCluster{Issuer: s.LocalCluster.Issuer, JWKS: []byte(s.LocalCluster.JWKS)}
+	}
 	in.Objects.Undecodable = s.Undecodable
 	if s.Keys != nil {
 		in.KeyStatus = func(issuer string) translate.KeyStatus { return s.Keys[issuer] }

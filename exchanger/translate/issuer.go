@@ -148,11 +148,7 @@ func (w *world) kubernetesIssuer(i *issuer, in *v1alpha1.KubernetesIssuer) {
 		return
 	}
 	if in.Cluster.Local != nil {
-		if w.in.Serve {
-			i.notSupported("spec.kubernetes.cluster.local", "there is no local cluster under `exchequer serve`; name the cluster with remote")
-		} else {
-			i.notSupported("spec.kubernetes.cluster.local", "the local cluster is not served yet; name it with remote")
-		}
+		w.localIssuer(i)
 		return
 	}
 	remote := in.Cluster.Remote
@@ -199,8 +195,12 @@ func (w *world) dialRules(i *issuer) egress.Rules {
 	return rules
 }
 
-// prefixOf is what is put before the issuer's subjects and groups.
+// prefixOf is what is put before the issuer's subjects and groups. The local
+// cluster's need none: they begin with system:, which no other issuer's may.
 func prefixOf(api *v1alpha1.TrustedIssuer) string {
+	if isLocal(api) {
+		return ""
+	}
 	if api.Spec.IdentityPrefix != nil {
 		return *api.Spec.IdentityPrefix
 	}

@@ -74,8 +74,12 @@ func issuersConflict(a, b *issuer) {
 	if a.spec.URL == b.spec.URL && !shared {
 		both(a.object, b.object, "spec", "they have the same URL, which only issuers of the member kubernetes may")
 	}
+	if isLocal(a.api) && isLocal(b.api) {
+		both(a.object, b.object, "spec.kubernetes.cluster.local", "a TokenService has one TrustedIssuer for the local cluster at most")
+	}
 	p, q := a.spec.Prefix, b.spec.Prefix
 	switch {
+	case isLocal(a.api) || isLocal(b.api): // has names of its own
 	case p == "" && q == "":
 		both(a.object, b.object, "spec.identityPrefix", "one issuer at most may have the empty identityPrefix")
 	case p != "" && q != "" && (strings.HasPrefix(p, q) || strings.HasPrefix(q, p)):
@@ -102,7 +106,7 @@ func shorter(p, q string) string {
 // decodable or not. Whoever breaks the object of a strict issuer must not hand its
 // people to a lax one; where nobody knows the prefix, there is no lax one.
 func (w *world) foreignPrefixes(i *issuer) {
-	if i.spec.Prefix != "" {
+	if i.spec.Prefix != "" || isLocal(i.api) {
 		return
 	}
 	for _, u := range w.in.Objects.Undecodable {

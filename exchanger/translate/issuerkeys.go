@@ -175,6 +175,8 @@ func (w *world) verify(i *issuer) {
 		message = "keys are not looked at before the object is accepted and its references are resolved"
 	case i.spec.Keys.Inline != "":
 		status, reason, message = metav1.ConditionTrue, v1alpha1.ReasonVerified, "the keys were read, and are usable"
+	case isLocal(i.api):
+		status, reason, message = w.verifyLocal()
 	case w.in.KeyStatus != nil:
 		known := w.known(i)
 		message = known.Message
@@ -224,7 +226,7 @@ func (w *world) carryKeys() {
 // suspendedIssuer keeps the name of an absent issuer known, so that a refusal can
 // say why. Its URL stays known where nobody else has it.
 func (w *world) suspendedIssuer(i *issuer) policy.Issuer {
-	out := policy.Issuer{Name: i.name, TokenService: i.service.name, Suspended: true, Kind: policy.IssuerJWT, URL: urlOf(i.api)}
+	out := policy.Issuer{Name: i.name, TokenService: i.service.name, Suspended: true, Kind: policy.IssuerJWT, URL: w.urlOf(i.api)}
 	if i.api.Spec.Kubernetes != nil {
 		out.Kind = policy.IssuerKubernetes
 	}
@@ -235,15 +237,17 @@ func (w *world) suspendedIssuer(i *issuer) policy.Issuer {
 	}
 	for _, o := range w.issuers {
 		first := o.absent != "" && o.name < i.name
-		if o != i && o.service == i.service && (o.inForce() || first) && urlOf(o.api) == out.URL {
+		if o != i && o.service == i.service && (o.inForce() || first) && w.urlOf(o.api) == out.URL {
 			out.URL = ""
 		}
 	}
 	return out
 }
 
-func urlOf(api *v1alpha1.TrustedIssuer) string {
+func (w *world) urlOf(api *v1alpha1.TrustedIssuer) string {
 	switch {
+	case isLocal(api) && w.localCluster():
+		return w.in.LocalCluster.Issuer
 	case api.Spec.JWT != nil:
 		return string(api.Spec.JWT.Issuer.URL)
 	case api.Spec.Kubernetes != nil && api.Spec.Kubernetes.Cluster.Remote != nil:
