@@ -7,5 +7,6 @@ generate: ## Write the deep copy functions of the API types.
 	$(TOOL) controller-gen object:headerFile=hack/tools/boilerplate.go.txt paths=./api/...
 
 .PHONY: manifests
-manifests: ## Write the CRDs into config/crd.
+manifests: ## Write the CRDs into config/crd, and the chart's copy of them.
 	$(TOOL) controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd
+	@$(MAKE) --no-print-directory chart-crds

@@ -19,7 +19,7 @@ tidy: ## Tidy every go.mod.
 	cd hack/tools/lint && $(GO) mod tidy
 
 # What generators write. `verify` fails when writing it again changes it.
-GENERATED := api config go.mod go.sum
+GENERATED := api charts config go.mod go.sum
 
 .PHONY: verify
 verify: ## Everything CI checks besides the tests: generated files, formatting, modules, docs, linters.

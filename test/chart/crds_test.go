@@ -1,0 +1,80 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package chart
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/exchequer-dev/exchequer/config/crd"
+)
+
+const keep = "helm.sh/resource-policy"
+
+func TestF367TheChartCarriesTheGeneratedCRDs(t *testing.T) {
+	t.Parallel()
+	names, err := fs.Glob(crd.Files, "*.yaml")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no CRDs: %v", err)
+	}
+	copies, err := os.ReadDir(filepath.Join(chartDir, "files", "crds"))
+	if err != nil || len(copies) != len(names) {
+		t.Errorf("the chart has %d CRDs, config/crd %d (%v); run: make manifests", len(copies), len(names), err)
+	}
+	rendered := map[string]object{}
+	for _, o := range only(render(t), "CustomResourceDefinition") {
+		rendered[o.GetName()] = o
+	}
+	for _, name := range names {
+		text, err := fs.ReadFile(crd.Files, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(filepath.Join(chartDir, "files", "crds", name)); err != nil || string(got) != string(text) {
+			t.Errorf("the chart's copy of %s is another (%v); run: make manifests", name, err)
+		}
+		want := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal(text, &want.Object); err != nil {
+			t.Fatal(err)
+		}
+		got, there := rendered[want.GetName()]
+		if !there {
+			t.Errorf("the chart does not install %s", want.GetName())
+			continue
+		}
+		if got.GetAnnotations()[keep] != "keep" {
+			t.Errorf("uninstalling takes %s away, and every object with it", want.GetName())
+		}
+		want.SetAnnotations(with(want.GetAnnotations(), keep, "keep"))
+		if !equality.Semantic.DeepEqual(got.Object, want.Object) {
+			t.Errorf("%s is rendered differently", want.GetName())
+		}
+	}
+	if len(rendered) != len(names) {
+		t.Errorf("the chart renders %d CRDs, there are %d", len(rendered), len(names))
+	}
+}
+
+func with(annotations map[string]string, key, value string) map[string]string {
+	annotations[key] = value
+	return annotations
+}
+
+func TestF367CRDsGoOnlyWhenAsked(t *testing.T) {
+	t.Parallel()
+	for _, o := range only(render(t, "--set", "crds.keep=false"), "CustomResourceDefinition") {
+		if o.GetAnnotations()[keep] != "" {
+			t.Errorf("%s stays although crds.keep is false", o.GetName())
+		}
+	}
+	if left := only(render(t, "--set", "crds.install=false"), "CustomResourceDefinition"); len(left) > 0 {
+		t.Errorf("%d CRDs are installed although crds.install is false", len(left))
+	}
+}

@@ -1,0 +1,141 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package chart
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	networkingv1 "k8s.io/api/networking/v1"
+)
+
+// What is judged here is what the policies say. Whether it is enforced depends on
+// the cluster's network, which a rendering cannot tell.
+func networkPolicies(t testing.TB, args ...string) map[string]networkingv1.NetworkPolicySpec {
+	t.Helper()
+	out := map[string]networkingv1.NetworkPolicySpec{}
+	for _, o := range only(render(t, args...), "NetworkPolicy") {
+		p := as[networkingv1.NetworkPolicy](t, o)
+		if !slices.Equal(p.Spec.PolicyTypes, []networkingv1.PolicyType{"Ingress", "Egress"}) || len(p.Spec.PodSelector.MatchLabels) == 0 {
+			t.Errorf("%s is not about all the traffic of our Pods", o)
+		}
+		out[o.GetName()] = p.Spec
+	}
+	return out
+}
+
+// who says from where a port can be reached.
+func who(spec networkingv1.NetworkPolicySpec, port string) string {
+	var out []string
+	for _, rule := range spec.Ingress {
+		for _, p := range rule.Ports {
+			if p.Port.String() != port {
+				continue
+			}
+			if len(rule.From) == 0 {
+				out = append(out, "anybody")
+			}
+			for _, peer := range rule.From {
+				switch {
+				case peer.IPBlock != nil:
+					out = append(out, peer.IPBlock.CIDR)
+				case len(peer.NamespaceSelector.MatchExpressions) == 0:
+					out = append(out, "every namespace")
+				default:
+					out = append(out, peer.NamespaceSelector.MatchExpressions[0].Values...)
+				}
+			}
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func TestF281OnlyAllowedNamespacesAndScrapersComeIn(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		set                string
+		token, public, ops string
+	}{
+		"as it comes":                   {"", "every namespace", "every namespace", "monitoring"},
+		"clients by name":               {"networkPolicy.clients.namespaces={shop,media}", "shop, media", "every namespace", "monitoring"},
+		"clients of a range, as well":   {"networkPolicy.clients.namespaces={shop},networkPolicy.clients.from[0].ipBlock.cidr=10.0.0.0/8", "shop, 10.0.0.0/8", "every namespace", "monitoring"},
+		"nobody at all":                 {"networkPolicy.clients.namespaces=null,networkPolicy.public.namespaces=null,networkPolicy.metrics.namespaces=null", "", "", ""},
+		"scrapers of another namespace": {"networkPolicy.metrics.namespaces={observability}", "every namespace", "every namespace", "observability"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			all := networkPolicies(t, "--set", tc.set)
+			exchanger, controller := all["exchequer-exchanger"], all["exchequer-controller"]
+			if got := who(exchanger, "token"); got != tc.token {
+				t.Errorf("the token endpoint is open to %q, expected %q", got, tc.token)
+			}
+			if got := who(exchanger, "public"); got != tc.public {
+				t.Errorf("keys and metadata are open to %q, expected %q", got, tc.public)
+			}
+			if got := who(exchanger, "ops"); got != tc.ops {
+				t.Errorf("the exchanger's ops port is open to %q, expected %q", got, tc.ops)
+			}
+			if got := who(controller, "ops"); got != tc.ops {
+				t.Errorf("the controller's ops port is open to %q, expected %q", got, tc.ops)
+			}
+			if len(controller.Ingress) > 1 {
+				t.Errorf("the controller is asked by more than scrapers: %+v", controller.Ingress)
+			}
+		})
+	}
+}
+
+func TestF281EgressIsNamesTheAPIServerAndIssuers(t *testing.T) {
+	t.Parallel()
+	for name, spec := range networkPolicies(t, profile("ha")...) {
+		ports := map[string]bool{}
+		for _, rule := range spec.Egress {
+			if len(rule.To) == 0 || len(rule.Ports) == 0 {
+				t.Errorf("%s lets out anything: %+v", name, rule)
+			}
+			for _, p := range rule.Ports {
+				ports[fmt.Sprintf("%s/%s", *p.Protocol, p.Port.String())] = true
+			}
+		}
+		if want := "map[TCP/443:true TCP/53:true TCP/6443:true UDP/53:true]"; fmt.Sprint(ports) != want {
+			t.Errorf("%s lets out %v, expected %s", name, ports, want)
+		}
+	}
+}
+
+func TestF282MetadataAddressesAreInNoRule(t *testing.T) {
+	t.Parallel()
+	metadata := []string{"169.254.169.254", "169.254.170.2", "fd00:ec2::254", "fd20:ce::254", "fe80::a9fe:a9fe"}
+	for _, name := range []string{"default", "ha", "everything-on"} {
+		for policy, spec := range networkPolicies(t, profile(name)...) {
+			for _, rule := range spec.Egress {
+				for _, peer := range rule.To {
+					if peer.IPBlock == nil {
+						continue
+					}
+					for _, address := range metadata {
+						if reaches(t, peer.IPBlock, netip.MustParseAddr(address)) {
+							t.Errorf("profile %s: %s reaches %s through %s except %v", name, policy, address, peer.IPBlock.CIDR, peer.IPBlock.Except)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func reaches(t testing.TB, block *networkingv1.IPBlock, address netip.Addr) bool {
+	t.Helper()
+	in := func(cidr string) bool {
+		p, err := netip.ParsePrefix(cidr)
+		if err != nil {
+			t.Errorf("%s is no block: %v", cidr, err)
+		}
+		return p.Contains(address)
+	}
+	return in(block.CIDR) && !slices.ContainsFunc(block.Except, in)
+}
