@@ -5,18 +5,23 @@ set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 cache=${EXCHEQUER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/exchequer}
 
-state=$cache/node          # all that the running cluster writes; gone after `down.sh`
+# Several clusters can run beside each other: EXCHEQUER_CLUSTER is a number that
+# tells them apart, 0 to 99.
+number=${EXCHEQUER_CLUSTER:-0}
+[[ $number =~ ^[0-9]{1,2}$ ]] || { echo "EXCHEQUER_CLUSTER: expected a number from 0 to 99, found \"$number\"" >&2; exit 2; }
+
+state=$cache/node-$number  # all that the running cluster writes; gone after `down.sh`
 pki=$state/pki
 logs=$state/logs
 debian=$cache/debian       # unpacked Debian packages, where the machine lacks them
 kubeconfig=$state/kubeconfig
 
-name=exchequer             # of the node, of its cgroups
-link=exchequer0            # this machine's end of the cable
-host_ip=${EXCHEQUER_CLUSTER_HOST_IP:-10.251.0.1}
-node_ip=${EXCHEQUER_CLUSTER_NODE_IP:-10.251.0.2}
-pod_cidr=${EXCHEQUER_CLUSTER_POD_CIDR:-10.245.0.0/24}
-service_cidr=${EXCHEQUER_CLUSTER_SERVICE_CIDR:-10.97.0.0/16}
+name=exchequer-$number     # of the node, of its cgroups
+link=exchequer$number      # this machine's end of the cable
+host_ip=${EXCHEQUER_CLUSTER_HOST_IP:-10.251.$number.1}
+node_ip=${EXCHEQUER_CLUSTER_NODE_IP:-10.251.$number.2}
+pod_cidr=${EXCHEQUER_CLUSTER_POD_CIDR:-10.245.$number.0/24}
+service_cidr=${EXCHEQUER_CLUSTER_SERVICE_CIDR:-10.97.$number.0/24}
 api_service_ip=${service_cidr%.*}.1
 
 die() {

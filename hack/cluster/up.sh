@@ -5,6 +5,9 @@
 #
 # usage: hack/cluster/up.sh      (make cluster)
 #
+# EXCHEQUER_CLUSTER=1 is a second one beside the first; all scripts of this
+# folder read it.
+#
 # Needs root on Linux. With Docker, `kind create cluster` serves as well: every
 # `make e2e` runs on the cluster of KUBECONFIG when that is set.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
