@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/exchequer-dev/exchequer/api/v1alpha1"
@@ -156,7 +157,7 @@ func (a *acknowledger) object(want *acknowledgement) *unstructured.Unstructured 
 	u.SetKind("ExchangerReplica")
 	u.SetName(a.pod)
 	// The Pod's end is the end of what it says.
-	owner := metav1.OwnerReference{APIVersion: "v1", Kind: "Pod", Name: a.pod, UID: uid(a.uid)}
+	owner := metav1.OwnerReference{APIVersion: "v1", Kind: "Pod", Name: a.pod, UID: types.UID(a.uid)}
 	u.SetOwnerReferences([]metav1.OwnerReference{owner})
 	return u
 }

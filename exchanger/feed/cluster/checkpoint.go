@@ -110,16 +110,21 @@ func (f *Feed) saveConfirmed(ctx context.Context) {
 // API server has not answered. It is as old as it was then, and older by the time in
 // between.
 func (f *Feed) fromCheckpoint(ctx context.Context) {
-	if f.served != nil || f.store == nil {
+	if f.served != nil {
 		return
 	}
-	d, err := f.store.load()
+	missing := errors.Join(f.pointer.missing(), f.keys.missing(), f.creds.missing())
+	var d *checkpointDocument
+	err := fs.ErrNotExist
+	if f.store != nil {
+		d, err = f.store.load()
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		f.o.Log.WarnContext(ctx, "nothing could be read from the API server, and there is no checkpoint: not ready until something can")
+		f.o.Log.WarnContext(ctx, "nothing to serve came from the API server, and there is no checkpoint: not ready until something comes", "missing", missing)
 		return
 	case err != nil:
-		f.o.Log.ErrorContext(ctx, "nothing could be read from the API server, and the checkpoint cannot be used: not ready until something can", "error", err)
+		f.o.Log.ErrorContext(ctx, "nothing to serve came from the API server, and the checkpoint cannot be used: not ready until something comes", "error", err, "missing", missing)
 		return
 	}
 	p, err := wire.ParsePointer(d.Pointer)
@@ -128,7 +133,7 @@ func (f *Feed) fromCheckpoint(ctx context.Context) {
 		ready, err = f.compile(p, func() (map[string][]byte, error) { return d.Chunks, nil })
 	}
 	if err != nil {
-		f.o.Log.ErrorContext(ctx, "nothing could be read from the API server, and the checkpoint cannot be used: not ready until something can", "error", err)
+		f.o.Log.ErrorContext(ctx, "nothing to serve came from the API server, and the checkpoint cannot be used: not ready until something comes", "error", err)
 		return
 	}
 	f.follow(ctx, documentsOf(d.Keys))
@@ -139,7 +144,7 @@ func (f *Feed) fromCheckpoint(ctx context.Context) {
 		confirmed = now
 	}
 	f.confirmed.Store(&confirmed)
-	f.o.Log.WarnContext(ctx, "nothing could be read from the API server: starting from the checkpoint", "revision", p.Revision, "confirmedAt", confirmed)
+	f.o.Log.WarnContext(ctx, "nothing to serve came from the API server: starting from the checkpoint", "revision", p.Revision, "confirmedAt", confirmed, "missing", missing)
 	f.apply(ctx, p, ready)
 }
 

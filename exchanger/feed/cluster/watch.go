@@ -6,9 +6,11 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -19,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 )
 
 // state is what is known of one Secret.
@@ -53,10 +56,13 @@ type cell struct {
 	wake func()
 	now  func() time.Time
 
-	mu    sync.Mutex
-	state state
+	mu sync.Mutex
+	// state is the newest that is known, watched what the watch told last.
+	state, watched state
 	// told counts what the watch has told, bookmarks included.
 	told int
+	// failed is why the last attempt to watch did.
+	failed error
 	// restart ends the watch, so that another begins.
 	restart context.CancelFunc
 }
@@ -76,15 +82,19 @@ func (c *cell) tell(secret *corev1.Secret) {
 	c.mu.Lock()
 	c.told++
 	c.state = state{known: true, secret: secret, at: c.now()}
+	c.watched = c.state
 	c.mu.Unlock()
 	c.wake()
 }
 
-// confirm is a bookmark: nothing has changed up to now.
+// confirm is a bookmark: nothing has changed up to now since the watch last told. A
+// read may have found what the watch has yet to tell.
 func (c *cell) confirm() {
 	c.mu.Lock()
 	c.told++
-	c.state.at = c.now()
+	if c.state.same(c.watched) {
+		c.state.at = c.now()
+	}
 	c.mu.Unlock()
 	c.wake()
 }
@@ -109,9 +119,8 @@ func (c *cell) read(ctx context.Context, secrets v1.SecretInterface, timeout tim
 		c.mu.Unlock()
 		return false, nil
 	}
-	found := state{known: true, secret: secret, at: began}
-	behind = !found.same(c.state)
-	c.state = found
+	c.state = state{known: true, secret: secret, at: began}
+	behind = !c.state.same(c.watched)
 	c.mu.Unlock()
 	c.wake()
 	return behind, nil
@@ -146,7 +155,8 @@ func (c *cell) watch(ctx context.Context, secrets v1.SecretInterface, t *times) 
 		c.mu.Lock()
 		c.restart = cancel
 		c.mu.Unlock()
-		c.reflector(secrets, t).RunWithContext(one)
+		// Its own words would repeat every failed attempt; the feed says it in its own.
+		c.reflector(secrets, t).RunWithContext(klog.NewContext(one, logr.Discard()))
 		cancel()
 	}
 	return nil
@@ -161,12 +171,13 @@ func (c *cell) reflector(secrets v1.SecretInterface, t *times) *cache.Reflector 
 			o.FieldSelector = only
 			ctx, cancel := context.WithTimeout(ctx, t.request)
 			defer cancel()
-			return secrets.List(ctx, o)
+			list, err := secrets.List(ctx, o)
+			return list, c.note(err)
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			o.FieldSelector, o.AllowWatchBookmarks = only, true
 			w, err := secrets.Watch(ctx, o)
-			if err != nil {
+			if c.note(err) != nil {
 				return nil, err
 			}
 			return watch.Filter(w, c.overhear), nil
@@ -177,8 +188,27 @@ func (c *cell) reflector(secrets v1.SecretInterface, t *times) *cache.Reflector 
 		// As quick as the reads: after an outage replicas come back within seconds,
 		// spread by the jitter.
 		Backoff: &wait.Backoff{Duration: t.retry / 20, Factor: 2, Jitter: 1, Steps: 8, Cap: t.retry},
-		Logger:  quiet(),
 	})
+}
+
+func (c *cell) note(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.failed = err
+	return err
+}
+
+// missing says what is not known, and why.
+func (c *cell) missing() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.state.known:
+		return nil
+	case c.failed != nil:
+		return fmt.Errorf("secret %s: %w", c.name, c.failed)
+	}
+	return fmt.Errorf("secret %s: no answer yet", c.name)
 }
 
 // overhear notes bookmarks, which a reflector keeps to itself. The one that ends a
@@ -247,18 +277,37 @@ func (f *Feed) confirm(ctx context.Context) error {
 
 func (f *Feed) readAll(ctx context.Context) error {
 	var errs []error
+	behind := map[*cell]int{}
 	for _, c := range f.cells() {
 		told := c.count()
-		behind, err := c.read(ctx, f.secrets, f.times.request)
+		late, err := c.read(ctx, f.secrets, f.times.request)
 		if err != nil {
 			errs = append(errs, err)
-			continue
 		}
-		if behind && c.silentSince(told) {
-			// It may be on its way, and then the new watch tells it again.
+		if late {
+			behind[c] = told
+		}
+	}
+	if len(behind) > 0 {
+		f.restartSilent(ctx, behind)
+	}
+	return errors.Join(errs...)
+}
+
+// restartSilent begins another watch where one has not told what a read found, and
+// does not within a moment either.
+func (f *Feed) restartSilent(ctx context.Context, behind map[*cell]int) {
+	moment := time.NewTimer(f.times.request / 5)
+	defer moment.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-moment.C:
+	}
+	for c, told := range behind {
+		if c.silentSince(told) {
 			f.o.Log.WarnContext(ctx, "a watch has fallen silent; another one begins", "secret", c.name)
 			c.again()
 		}
 	}
-	return errors.Join(errs...)
 }

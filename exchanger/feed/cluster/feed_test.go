@@ -1,0 +1,416 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/onsi/gomega"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/exchequer-dev/exchequer/exchanger/wire"
+	plane "github.com/exchequer-dev/exchequer/test/cluster"
+)
+
+func TestAReplicaServesWhatIsPublishedAndAcknowledgesItAfterwards(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, plane.Shared(t))
+	first := o.publish(world(3, "main"))
+	slots := &counter{}
+	r := o.start("one", through(slots.wrap))
+	r.mustServe(first)
+	if _, ok := r.ring.Active("main"); !ok {
+		t.Error("the policy is in force before its keys are")
+	}
+	eventually(t, func(g gomega.Gomega) {
+		a := o.acknowledged("one")
+		g.Expect(a).NotTo(gomega.BeNil())
+		g.Expect(a.Spec.Revision).To(gomega.Equal(int64(1)))
+		g.Expect(a.Spec.Digest).To(gomega.Equal(first.Digest))
+		g.Expect(a.Spec.ReadsFormats).To(gomega.Equal(wire.ReadsFormats()))
+		g.Expect(a.Spec.Refused).To(gomega.BeNil())
+		g.Expect(a.OwnerReferences).To(gomega.HaveLen(1))
+		g.Expect(a.OwnerReferences[0].Kind).To(gomega.Equal("Pod"))
+		g.Expect(string(a.OwnerReferences[0].UID)).To(gomega.Equal("uid-of-one"))
+	})
+
+	second := o.publish(world(300, "main", "other"))
+	r.mustServe(second)
+	r.mustAcknowledge(second)
+	if _, ok := r.ring.Active("other"); !ok {
+		t.Error("a new token service is in force without its keys")
+	}
+	slots.reset()
+	changed := world(300, "main", "other")
+	changed.Scopes[7].InToken = true
+	r.mustServe(o.publish(changed))
+	if n := slots.count(); n != 1 {
+		t.Errorf("%d slots were read for one changed object", n)
+	}
+	if got := r.Heartbeat(); !got.Equal(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)) {
+		t.Errorf("the heartbeat is read as %v", got)
+	}
+	r.mustConfirm()
+}
+
+// counter counts reads of slots.
+type counter struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (c *counter) wrap(next http.RoundTripper) http.RoundTripper {
+	return roundTrip(func(r *http.Request) (*http.Response, error) {
+		if strings.Contains(r.URL.Path, "/"+wire.PointerName+"-") {
+			c.mu.Lock()
+			c.n++
+			c.mu.Unlock()
+		}
+		return next.RoundTrip(r)
+	})
+}
+
+func (c *counter) count() int { c.mu.Lock(); defer c.mu.Unlock(); return c.n }
+func (c *counter) reset()     { c.mu.Lock(); defer c.mu.Unlock(); c.n = 0 }
+
+func TestTheShippedRoleIsEnoughAndListsNoOtherSecret(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, plane.Shared(t))
+	r := o.start("one")
+	r.mustServe(o.publish(world(1, "main")))
+	eventually(t, func(g gomega.Gomega) { g.Expect(o.acknowledged("one")).NotTo(gomega.BeNil()) })
+
+	o.secret("somebody-elses", map[string][]byte{"password": []byte("x")})
+	c, err := kubernetes.NewForConfig(o.plane.ServiceAccount(t, o.namespace, account))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.CoreV1().Secrets(o.namespace).List(t.Context(), metav1.ListOptions{}); !apierrors.IsForbidden(err) {
+		t.Errorf("the exchanger may list Secrets: %v", err)
+	}
+	if _, err := c.CoreV1().Secrets(o.namespace).Get(t.Context(), "somebody-elses", metav1.GetOptions{}); !apierrors.IsForbidden(err) {
+		t.Errorf("the exchanger may read a Secret of another name: %v", err)
+	}
+}
+
+func TestF321WithoutAPIServerNothingIsServed(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, plane.Shared(t))
+	o.publish(world(1, "main"))
+	r := o.start("one", at("https://127.0.0.1:1"), checkpointIn(t.TempDir()))
+	eventually(t, func(g gomega.Gomega) { g.Expect(r.log.String()).To(gomega.ContainSubstring("there is no checkpoint")) })
+	if got := r.revisions(); len(got) > 0 || !r.Confirmed().IsZero() {
+		t.Errorf("revisions %v are served", got)
+	}
+}
+
+func TestF322PartOfTheSecretsIsNothing(t *testing.T) {
+	t.Parallel()
+	for _, hidden := range []string{wire.PointerName, wire.KeysName, wire.CredentialsName} {
+		t.Run(hidden, func(t *testing.T) {
+			t.Parallel()
+			o := newOperator(t, plane.Shared(t))
+			o.grant(without(hidden))
+			p := o.publish(world(1, "main"))
+			r := o.start("one", checkpointIn(t.TempDir()))
+			eventually(t, func(g gomega.Gomega) { g.Expect(r.log.String()).To(gomega.ContainSubstring("there is no checkpoint")) })
+			if got := r.revisions(); len(got) > 0 {
+				t.Errorf("revisions %v are served", got)
+			}
+			o.grant(func(*rbacv1.Role) {})
+			r.mustServe(p)
+		})
+	}
+}
+
+func without(name string) func(*rbacv1.Role) {
+	return func(role *rbacv1.Role) {
+		for i := range role.Rules {
+			role.Rules[i].ResourceNames = slices.DeleteFunc(role.Rules[i].ResourceNames, func(n string) bool { return n == name })
+		}
+	}
+}
+
+func TestF323RightsThatAreTakenAwayMakeWhatIsServedOlder(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, plane.Shared(t))
+	r := o.start("one")
+	first := o.publish(world(1, "main"))
+	r.mustServe(first)
+	r.mustConfirm()
+	o.grant(without(wire.PointerName))
+	eventually(t, func(g gomega.Gomega) { g.Expect(r.log.String()).To(gomega.ContainSubstring("does not confirm")) })
+	// A watch that was opened before goes on; what it tells counts as an answer.
+	o.grant(func(*rbacv1.Role) {})
+	r.mustConfirm()
+	r.mustServe(first)
+}
+
+func TestWhatCannotBeServedIsRefusedAndTheLastGoodGoesOn(t *testing.T) {
+	t.Parallel()
+	second := world(2, "main")
+	second.Services[0].Issuer = "https://second.example"
+	for name, tc := range map[string]struct {
+		spoil    func(o *operator, r *replica)
+		revision uint64
+		reason   string
+		says     string
+	}{
+		"F328: compiling fails": {
+			func(o *operator, r *replica) { r.compiler.set(false, errors.New("no")); o.publish(second) }, 2, refusedCompile, "expression",
+		},
+		"F328: compiling panics": {
+			func(o *operator, r *replica) { r.compiler.set(true, nil); o.publish(second) }, 2, refusedPanic, "report",
+		},
+		"a lower revision": {
+			func(o *operator, r *replica) { r.mustServe(o.publish(second)); o.publishAs(world(3, "main"), 1) }, 1, refusedRevision, "revision 2 is in force here",
+		},
+		"another policy under the same revision": {
+			func(o *operator, _ *replica) { o.publishAs(second, 1) }, 1, refusedRevision, "another one of the same number",
+		},
+		"a format of the future": {
+			func(o *operator, _ *replica) {
+				p := o.slots(second, 2).Pointer
+				p.Format = 9
+				o.secret(wire.PointerName, map[string][]byte{wire.PointerKey: p.Marshal()})
+			}, 2, refusedFormat, "format 9",
+		},
+		"a pointer that is none": {
+			func(o *operator, _ *replica) {
+				o.secret(wire.PointerName, map[string][]byte{wire.PointerKey: []byte("garbage")})
+			}, 0, refusedPointer, "JSON",
+		},
+		"a damaged chunk": {
+			func(o *operator, _ *replica) {
+				plan := o.slots(second, 2)
+				o.secret(plan.Write[0].Name, map[string][]byte{wire.ChunkKey: []byte("garbage")})
+				o.secret(wire.PointerName, map[string][]byte{wire.PointerKey: plan.Pointer.Marshal()})
+			}, 2, refusedChunk, wire.PointerName + "-b-00",
+		},
+		"a missing chunk": {
+			func(o *operator, _ *replica) {
+				plan, err := wire.Encode(second, 2, o.current)
+				if err != nil {
+					o.t.Fatal(err)
+				}
+				o.secret(wire.PointerName, map[string][]byte{wire.PointerKey: plan.Pointer.Marshal()})
+			}, 2, refusedChunk, "not found",
+		},
+		"chunks that are whole and not what the digest names": {
+			func(o *operator, _ *replica) {
+				p := o.slots(second, 2).Pointer
+				p.Digest = strings.Repeat("0", 64)
+				o.secret(wire.PointerName, map[string][]byte{wire.PointerKey: p.Marshal()})
+			}, 2, refusedContent, "digest",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := newOperator(t, plane.Shared(t))
+			r := o.start("one")
+			first := o.publish(world(1, "main"))
+			r.mustServe(first)
+			tc.spoil(o, r)
+			r.mustRefuse(tc.revision, tc.reason)
+			a := o.acknowledged("one")
+			if !strings.Contains(a.Spec.Refused.Message, tc.says) || strings.Contains(a.Spec.Refused.Message, "secret of") {
+				t.Errorf("the refusal says %q, want something about %q", a.Spec.Refused.Message, tc.says)
+			}
+			was, _ := r.serves()
+			if a.Spec.Revision != int64(was) || a.Spec.Digest != r.digest {
+				t.Errorf("revision %d is acknowledged, %d is in force", a.Spec.Revision, was)
+			}
+			confirmed := r.Confirmed()
+
+			// What comes next, above all that was acknowledged and refused, mends it.
+			r.compiler.set(false, nil)
+			next := o.publishAs(world(5, "main"), max(was, tc.revision)+1)
+			r.mustServe(next)
+			eventually(t, func(g gomega.Gomega) {
+				a := o.acknowledged("one")
+				g.Expect(a.Spec.Refused).To(gomega.BeNil())
+				g.Expect(a.Spec.Revision).To(gomega.Equal(int64(next.Revision)))
+				r.mu.Lock()
+				g.Expect(r.refusing).To(gomega.BeFalse())
+				r.mu.Unlock()
+			})
+			if !r.Confirmed().After(confirmed) {
+				t.Error("what is served again counts as old")
+			}
+		})
+	}
+}
+
+func TestWhatIsRefusedDoesNotConfirmWhatIsServed(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, plane.Shared(t))
+	r := o.start("one")
+	o.publish(world(1, "main"))
+	r.mustConfirm()
+	o.secret(wire.PointerName, map[string][]byte{wire.PointerKey: []byte("garbage")})
+	r.mustRefuse(0, refusedPointer)
+	before, reads := r.Confirmed(), r.pointer.get().at
+	eventually(t, func(g gomega.Gomega) {
+		g.Expect(r.pointer.get().at).To(gomega.BeTemporally(">", reads.Add(3*r.times.confirm)))
+	})
+	if !r.Confirmed().Equal(before) {
+		t.Error("the age of what is served is counted anew though something else is published")
+	}
+}
+
+func TestAMendedSlotIsTakenUpWithoutAnotherPointer(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, plane.Shared(t))
+	r := o.start("one")
+	r.mustServe(o.publish(world(1, "main")))
+	plan := o.slots(world(2, "main"), 2)
+	o.secret(plan.Write[0].Name, map[string][]byte{wire.ChunkKey: []byte("garbage")})
+	o.secret(wire.PointerName, map[string][]byte{wire.PointerKey: plan.Pointer.Marshal()})
+	r.mustRefuse(2, refusedChunk)
+	o.secret(plan.Write[0].Name, map[string][]byte{wire.ChunkKey: plan.Write[0].Data})
+	r.mustServe(plan.Pointer)
+}
+
+func TestAPointerThatMovesWhileItsSlotsAreReadIsReadAgain(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, plane.Shared(t))
+	first := o.publish(world(1, "main"))
+	var third wire.Pointer
+	var once sync.Once
+	moving := func(next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(r *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(r.URL.Path, "/"+first.Chunks[0].Name()) {
+				// Two publications later the slot is another's.
+				once.Do(func() { o.publish(world(2, "main")); third = o.publish(world(3, "main")) })
+			}
+			return next.RoundTrip(r)
+		})
+	}
+	r := o.start("one", through(moving))
+	eventually(t, func(g gomega.Gomega) { g.Expect(r.revisions()).NotTo(gomega.BeEmpty()) })
+	r.mustServe(third)
+	if got := r.revisions(); !slices.Equal(got, []uint64{3}) {
+		t.Errorf("revisions %v were served; 1 was gone and 2 overtaken", got)
+	}
+	if strings.Contains(r.log.String(), "is not served") {
+		t.Error("a pointer that moved is called damaged")
+	}
+}
+
+func TestAnEtcdThatWasRestoredRecoversThroughAcknowledgements(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, plane.Shared(t))
+	r := o.start("one")
+	backup := o.publish(world(1, "main"))
+	chunk, err := o.client.CoreV1().Secrets(o.namespace).Get(t.Context(), backup.Chunks[0].Name(), metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.mustServe(backup)
+	for range 4 {
+		o.publish(world(2, "main"))
+		o.publish(world(3, "main"))
+	}
+	newest := o.publish(world(4, "main"))
+	r.mustServe(newest)
+	r.mustAcknowledge(newest)
+
+	// Everything is as it was, acknowledgements included.
+	o.secret(chunk.Name, chunk.Data)
+	o.secret(wire.PointerName, map[string][]byte{wire.PointerKey: backup.Marshal()})
+	if out, err := o.plane.Kubectl(t, "delete", "exchangerreplica", "one", "-n", o.namespace); err != nil {
+		t.Fatal(out, err)
+	}
+	r.mustRefuse(backup.Revision, refusedRevision)
+	a := o.acknowledged("one")
+	if a.Spec.Revision != int64(newest.Revision) {
+		t.Fatalf("revision %d is acknowledged, %d is in force: the next revision would be too low", a.Spec.Revision, newest.Revision)
+	}
+	r.mustServe(o.publishAs(world(1, "main"), uint64(max(a.Spec.Revision, a.Spec.Refused.Revision))+1))
+}
+
+func TestSigningKeysThatCannotBeFollowedLeaveTheLastGoodOnes(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(o *operator){
+		"F278: a Secret of garbage": func(o *operator) {
+			o.secret(wire.KeysName, map[string][]byte{"main.json": []byte("garbage")})
+		},
+		"F278: an emptied Secret": func(o *operator) { o.secret(wire.KeysName, nil) },
+		"F278: a deleted Secret": func(o *operator) {
+			if err := o.client.CoreV1().Secrets(o.namespace).Delete(o.t.Context(), wire.KeysName, metav1.DeleteOptions{}); err != nil {
+				o.t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := newOperator(t, plane.Shared(t))
+			r := o.start("one")
+			r.mustServe(o.publish(world(1, "main")))
+			before, _ := r.ring.Current("main")
+			spoil(o)
+			eventually(t, func(g gomega.Gomega) {
+				g.Expect(r.log.String()).To(gomega.Or(gomega.ContainSubstring("were not followed"), gomega.ContainSubstring("keys in use go on")))
+			})
+			if now, _ := r.ring.Current("main"); now != before {
+				t.Error("the keys that were good are not served any more")
+			}
+			if _, ok := r.ring.Active("main"); !ok {
+				t.Error("nothing signs")
+			}
+			if strings.Contains(r.log.String(), "garbage") {
+				t.Error("the log quotes the Secret")
+			}
+			// A key of a new token service comes with the Secret's repair.
+			r.mustServe(o.publish(world(1, "main", "other")))
+			eventually(t, func(g gomega.Gomega) {
+				_, ok := r.ring.Active("other")
+				g.Expect(ok).To(gomega.BeTrue())
+			})
+		})
+	}
+}
+
+func TestAPointerThatIsDeletedLeavesWhatIsInForce(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, plane.Shared(t))
+	r := o.start("one")
+	first := o.publish(world(1, "main"))
+	r.mustServe(first)
+	if err := o.client.CoreV1().Secrets(o.namespace).Delete(t.Context(), wire.PointerName, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func(g gomega.Gomega) { g.Expect(r.log.String()).To(gomega.ContainSubstring("nothing is published")) })
+	if got := r.revisions(); !slices.Equal(got, []uint64{1}) {
+		t.Errorf("revisions %v", got)
+	}
+	r.mustServe(o.publish(world(2, "main")))
+}
+
+func TestABurstOfChangesEndsWithTheLast(t *testing.T) {
+	t.Parallel()
+	o := newOperator(t, plane.Shared(t))
+	r := o.start("one")
+	r.mustServe(o.publish(world(1, "main")))
+	var last wire.Pointer
+	for i := range 20 {
+		last = o.publish(world(2+i, "main"))
+	}
+	r.mustServe(last)
+	eventually(t, func(g gomega.Gomega) {
+		g.Expect(o.acknowledged("one").Spec.Revision).To(gomega.Equal(int64(last.Revision)))
+	})
+	if got := r.revisions(); !slices.IsSorted(got) {
+		t.Errorf("revisions went back: %v", got)
+	}
+}
