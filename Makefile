@@ -7,4 +7,4 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .SUFFIXES:
 
-include $(addprefix hack/make/,common.mk run.mk test.mk cluster.mk e2e.mk chart.mk verify.mk generate.mk)
+include $(addprefix hack/make/,common.mk run.mk test.mk cluster.mk e2e.mk chart.mk faults.mk verify.mk generate.mk)
