@@ -1,24 +1,76 @@
 // Copyright The Exchequer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command controller is the operator's controllers, which this build does not have
-// yet. It says so and ends, so that a Deployment that starts it fails at once
-// instead of seeming to work.
+// Command controller is the operator: it turns the objects of a cluster into what the
+// exchangers serve, and says of each object what became of it.
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/pflag"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/exchequer-dev/exchequer/controllers"
 )
 
 // version is set by the linker in images and releases.
 var version = "dev"
 
-const exitUsage = 2
+// The ways to end.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
 
 func main() {
-	fmt.Fprintf(os.Stderr, "controller %s: this build has no operator yet, and nothing runs in a cluster.\n"+
-		"The whole exchange runs without one:\n\n  exchequer serve --manifests DIR\n\n"+
-		"'exchequer serve --help' tells more.\n", version)
-	os.Exit(exitUsage)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run works until ctx ends. The lease is given up then, so that another controller
+// goes on at once.
+func run(ctx context.Context, args []string, out io.Writer) int {
+	s, err := parse(args, out)
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintf(out, "controller: %s\n", err)
+		return exitUsage
+	}
+	handler := slog.NewJSONHandler(out, nil)
+	log := slog.New(handler)
+	ctrllog.SetLogger(logr.FromSlogHandler(handler))
+	log.InfoContext(ctx, "the controller starts", "version", version, "namespace", s.namespace)
+	if err := s.start(ctx, log, logr.FromSlogHandler(handler)); err != nil && ctx.Err() == nil {
+		log.ErrorContext(ctx, "the controller ends", "error", err)
+		return exitFailed
+	}
+	return 0
+}
+
+func (s *settings) start(ctx context.Context, log *slog.Logger, logger logr.Logger) error {
+	config, err := s.client()
+	if err != nil {
+		return err
+	}
+	mgr, _, err := controllers.New(config, s.options(log), controllers.Process{
+		OpsListen: s.opsListen, LeaderElect: s.leaderElect, Metrics: metrics.Registry, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	return mgr.Start(ctx)
 }

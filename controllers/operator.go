@@ -1,0 +1,181 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/client-go/metadata"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/exchequer-dev/exchequer/controllers/gather"
+	"github.com/exchequer-dev/exchequer/controllers/publish"
+	"github.com/exchequer-dev/exchequer/exchanger/expr"
+	"github.com/exchequer-dev/exchequer/exchanger/issuer"
+)
+
+// Operator turns what is in the cluster into what is published and into what every
+// object says about itself. One goroutine does that, over and over, for everything:
+// there are no deltas that could be missed.
+type Operator struct {
+	options   Options
+	cache     client.Reader
+	gatherer  *gather.Gatherer
+	data      *gather.Data
+	health    *gather.Health
+	publisher *publish.Publisher
+	compiler  *expr.Compiler
+	issuers   *issuer.Manager
+	metrics   *metrics
+
+	// changed says that something was changed, replicas that they have spoken.
+	changed, replicas chan struct{}
+
+	book book
+	// writers write the statuses of each kind.
+	writers map[string]*statuses
+	// floor is the largest revision that a replica has spoken of, formats are what
+	// those that serve can read.
+	floor   uint64
+	formats [][]int32
+	// since is when publishing began to be held back, in nanoseconds; 0: it is not.
+	since atomic.Int64
+}
+
+// newOperator puts an operator together. cache reads from caches, api does not.
+func newOperator(o Options, cache client.Reader, api client.Client, meta metadata.Interface, health *gather.Health, m *metrics) *Operator {
+	o = o.orDefaults()
+	op := &Operator{
+		options: o, cache: cache, health: health, compiler: expr.New(), metrics: m,
+		changed: make(chan struct{}, 1), replicas: make(chan struct{}, 1),
+		publisher: publish.New(api, o.Namespace, o.Now),
+	}
+	op.data = gather.NewData(api, meta, o.Namespace, o.ServiceAccount, op.Changed)
+	op.gatherer = gather.NewGatherer(cache, op.data, health, o.Namespace)
+	health.OnChange = op.Changed
+	settings := o.Issuers
+	settings.Now, settings.Logger, settings.Observer = o.Now, o.Log, m
+	settings.OnChange = func(string) { op.Changed() }
+	op.issuers = issuer.New(settings)
+	m.blocked = op.blocked
+	return op
+}
+
+// Changed asks for everything to be looked at again, soon. It never blocks.
+func (op *Operator) Changed() { signal(op.changed) }
+
+// Spoken asks for the statuses to be looked at again, since a replica has come, gone
+// or acknowledged something.
+func (op *Operator) Spoken() { signal(op.replicas) }
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // It is asked for already.
+	}
+}
+
+// NeedLeaderElection makes the manager start it on the leader alone.
+func (op *Operator) NeedLeaderElection() bool { return true }
+
+// Start works until ctx ends.
+func (op *Operator) Start(ctx context.Context) error {
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	helpers.Go(func() { op.report(ctx, "issuers", op.issuers.Run(ctx)) })
+	helpers.Go(func() { op.report(ctx, "references", op.data.Start(ctx)) })
+	op.Changed()
+	tick := time.NewTicker(op.options.Beat)
+	defer tick.Stop()
+	for {
+		whole := true
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			op.tend(ctx)
+		case <-op.changed:
+		case <-op.replicas:
+			whole = false
+		}
+		op.settle(ctx)
+		op.turn(ctx, whole)
+	}
+}
+
+func (op *Operator) report(ctx context.Context, what string, err error) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		op.options.Log.ErrorContext(ctx, "a part of the operator has ended", "part", what, "error", err)
+	}
+}
+
+// settle waits for what comes together with a change.
+func (op *Operator) settle(ctx context.Context) {
+	wait := time.NewTimer(op.options.Debounce)
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+	case <-wait.C:
+	}
+}
+
+// turn does what is asked for. What is asked for meanwhile is for the next turn.
+func (op *Operator) turn(ctx context.Context, whole bool) {
+	select {
+	case <-op.changed:
+		whole = true
+	default:
+	}
+	select {
+	case <-op.replicas:
+	default:
+	}
+	err := op.hear(ctx)
+	if err == nil && (whole || op.behind()) {
+		err = op.run(ctx)
+	}
+	if err == nil {
+		err = op.sweep(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		op.options.Log.ErrorContext(ctx, "nothing is published; it is tried again", "error", err)
+		time.AfterFunc(retryAfter, op.Changed)
+	}
+	op.hold(err)
+}
+
+// retryAfter is when a run that failed is tried again, if nothing asks sooner.
+const retryAfter = 2 * time.Second
+
+// tend does what time alone asks for.
+func (op *Operator) tend(ctx context.Context) {
+	altered, err := op.publisher.Recheck(ctx)
+	if err == nil {
+		err = op.publisher.Beat(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		op.options.Log.ErrorContext(ctx, "the heartbeat could not be written", "error", err)
+	}
+	if altered {
+		op.options.Log.WarnContext(ctx, "slots of the snapshot were altered by somebody else; they are compared and written anew")
+	}
+}
+
+// guarded runs a step. A panic in it is an error of the run: what is published stays.
+func guarded(what string, step func() error) (err error) {
+	defer func() {
+		if recover() != nil {
+			// Nothing of the panic is told: it may quote values.
+			err = fmt.Errorf("%s panicked: please report it as a bug", what)
+		}
+	}()
+	return step()
+}

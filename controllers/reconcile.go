@@ -1,0 +1,140 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"golang.org/x/time/rate"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/exchequer-dev/exchequer/controllers/gather"
+	"github.com/exchequer-dev/exchequer/controllers/status"
+	"github.com/exchequer-dev/exchequer/exchanger/translate"
+)
+
+// FieldOwner owns the fields of every status.
+const FieldOwner = "exchequer-controller"
+
+// statuses writes the statuses of one kind. It decides nothing: what an object's
+// status should be stands in the book.
+type statuses struct {
+	kind    string
+	cache   client.Reader
+	client  client.Client
+	book    *book
+	now     func() metav1.Time
+	rate    *rate.Limiter
+	metrics *metrics
+	events  *announcer
+	// attachedTo is called when the controller runs.
+	attachedTo func()
+	mu         sync.Mutex // guards queue
+	queue      workqueue.TypedRateLimitingInterface[reconcile.Request]
+}
+
+// Reconcile writes one object's status, if it is not what it should be.
+func (s *statuses) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	key := gather.Key{Kind: s.kind, NamespacedName: request.NamespacedName}
+	verdict, world, ok := s.book.about(key)
+	if !ok {
+		return reconcile.Result{}, nil
+	}
+	stored := gather.New(s.kind)
+	if err := s.cache.Get(ctx, request.NamespacedName, stored, client.UnsafeDisableDeepCopy); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	if string(stored.GetUID()) != verdict.UID || stored.GetGeneration() != verdict.Said.Generation {
+		return reconcile.Result{}, nil // It changed since, so that a run is coming.
+	}
+	world.Now = s.now().Time
+	next, differs := status.Next(stored, verdict, &world)
+	if !differs {
+		return reconcile.Result{}, nil
+	}
+	if err := s.rate.Wait(ctx); err != nil {
+		return reconcile.Result{}, err
+	}
+	patch := gather.New(s.kind)
+	patch.SetNamespace(request.Namespace)
+	patch.SetName(request.Name)
+	patch.SetUID(stored.GetUID()) // An object that was made again meanwhile is another.
+	patch.Object["status"] = next
+	err := s.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(patch), client.FieldOwner(FieldOwner), client.ForceOwnership)
+	switch {
+	case apierrors.IsNotFound(err) || apierrors.IsConflict(err):
+		return reconcile.Result{}, nil // Gone, or made again: a run is coming.
+	case err != nil:
+		return reconcile.Result{}, fmt.Errorf("write the status of %s %s: %w", s.kind, request.NamespacedName, err)
+	}
+	s.metrics.writes.WithLabelValues(s.kind).Inc()
+	s.events.tell(stored, next)
+	return reconcile.Result{}, nil
+}
+
+// attach notes the queue of the kind's controller.
+func (s *statuses) attach(q workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+	s.mu.Lock()
+	s.queue = q
+	s.mu.Unlock()
+	s.attachedTo()
+}
+
+func (s *statuses) attached() workqueue.TypedRateLimitingInterface[reconcile.Request] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queue
+}
+
+// sweep finds the objects whose status is not what it should be.
+func (op *Operator) sweep(ctx context.Context) error {
+	verdicts, world := op.book.everything()
+	world.Now = op.options.Now()
+	for _, kind := range gather.Kinds() {
+		queue := op.writers[kind].attached()
+		if queue == nil {
+			continue // Its controller is not running yet; it asks when it does.
+		}
+		list, err := gather.List(ctx, op.cache, kind)
+		if err != nil {
+			return err
+		}
+		for i := range list {
+			u := &list[i]
+			name := client.ObjectKeyFromObject(u)
+			v, ok := verdicts[gather.Key{Kind: kind, NamespacedName: name}]
+			if !ok || v.UID != string(u.GetUID()) {
+				continue
+			}
+			if _, differs := status.Next(u, v, &world); differs {
+				queue.Add(reconcile.Request{NamespacedName: name})
+			}
+		}
+	}
+	return nil
+}
+
+// extras adds what translation does not know.
+func (op *Operator) extras(result *translate.Result, v *status.Verdict) {
+	switch v.Said.Kind {
+	case gather.TokenService:
+		v.Service = &status.Service{Keys: op.signingKeys(v.Said.Name)}
+		for i := range result.Spec.Clients {
+			c := &result.Spec.Clients[i]
+			if c.TokenService == v.Said.Name && !c.Suspended && len(c.AssertionKeys) > 0 {
+				v.Service.OneTime++
+			}
+		}
+	case gather.TrustedIssuer:
+		if s, ok := op.issuers.Status(v.Said.Name); ok {
+			v.KeyIDs = s.KeyIDs
+		}
+	}
+}

@@ -1,0 +1,204 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/exchequer-dev/exchequer/api/v1alpha1"
+	"github.com/exchequer-dev/exchequer/controllers/gather"
+	"github.com/exchequer-dev/exchequer/controllers/publish"
+	"github.com/exchequer-dev/exchequer/controllers/status"
+	"github.com/exchequer-dev/exchequer/exchanger/issuer"
+	"github.com/exchequer-dev/exchequer/exchanger/jose"
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
+	"github.com/exchequer-dev/exchequer/exchanger/translate"
+	"github.com/exchequer-dev/exchequer/exchanger/wire"
+)
+
+// run gathers, translates and publishes everything. An error means that nothing was
+// published; what was before goes on.
+func (op *Operator) run(ctx context.Context) error {
+	start := op.options.Now()
+	outdated, err := op.outdated(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := op.gatherer.Gather(ctx)
+	if err != nil {
+		return err
+	}
+	gathered := op.options.Now()
+	var result translate.Result
+	if err := guarded("the translation", func() error { result = op.translate(&all.Input); return nil }); err != nil {
+		return err
+	}
+	translated := op.options.Now()
+	if outdated != nil {
+		op.book.judge(all, &result, nil, outdated, op.extras)
+		return errors.New(outdated.Message)
+	}
+	var snapshot *policy.Snapshot
+	err = guarded("the compilation", func() (err error) {
+		snapshot, err = policy.Compile(result.Spec, 0, op.compiler)
+		return err
+	})
+	if err != nil {
+		return err // The last good snapshot stays, here and in every replica.
+	}
+	op.issuers.SetSources(sources(snapshot))
+	keysErr := op.ensureKeys(result.Spec)
+	published, err := op.publish(ctx, result.Spec)
+	var held *status.Held
+	if errors.Is(err, wire.ErrTooLarge) {
+		held = &status.Held{Reason: v1alpha1.ReasonSnapshotTooLarge, Message: "the whole policy does not fit a snapshot, so that nothing new is published: delete what is not needed, or ask for smaller budgets"}
+	}
+	switch {
+	case err == nil:
+		op.book.judge(all, &result, &published, nil, op.extras)
+	default:
+		op.book.judge(all, &result, nil, held, op.extras)
+	}
+	op.metrics.ran(gathered.Sub(start), translated.Sub(gathered), op.options.Now().Sub(start))
+	return errors.Join(err, keysErr)
+}
+
+func (op *Operator) publish(ctx context.Context, spec *policy.Spec) (publish.Published, error) {
+	if _, ok := wire.ChooseFormat(op.formats); !ok {
+		op.options.Log.WarnContext(ctx, "a replica that serves cannot read the format that this controller writes; it keeps the last snapshot that it could read")
+	}
+	if err := op.publisher.EnsureCredentials(ctx); err != nil {
+		return publish.Published{}, fmt.Errorf("make Secret %s: %w", wire.CredentialsName, err)
+	}
+	out, err := op.publisher.Publish(ctx, spec, op.floor)
+	if err == nil {
+		op.metrics.published(&out)
+		if out.Moved {
+			op.options.Log.InfoContext(ctx, "published", "revision", out.Revision, "bytes", out.Bytes)
+		}
+	}
+	return out, err
+}
+
+func (op *Operator) translate(in *translate.Input) translate.Result {
+	in.Now, in.Compiler, in.Check, in.CheckKeySet, in.KeyStatus = op.options.Now().UTC(), op.compiler, op.compiler.Check, checkKeySet, op.keyStatus
+	return translate.Translate(*in)
+}
+
+// checkKeySet refuses a key set of which no key can verify anything.
+func checkKeySet(set []byte) error {
+	parsed, warnings, err := jose.ParseKeySet(set, jose.KeySetOptions{})
+	switch {
+	case err != nil:
+		return err
+	case parsed.Len() == 0 && len(warnings) > 0:
+		return errors.New("no key is usable: " + warnings[0].String())
+	case parsed.Len() == 0:
+		return errors.New("no key is usable")
+	}
+	return nil
+}
+
+// keyStatus tells about an issuer's keys in the words of translation.
+func (op *Operator) keyStatus(name string) translate.KeyStatus {
+	s, ok := op.issuers.Status(name)
+	if !ok {
+		return translate.KeyStatus{State: translate.KeysPending, Message: "no fetch has ended yet"}
+	}
+	return translate.KeyStatus{State: translate.KeyState(s.State), Message: strings.Join(append([]string{s.Message}, s.Warnings...), "; ")}
+}
+
+// sources are where the keys of the issuers in force are fetched.
+func sources(snapshot *policy.Snapshot) []issuer.Source {
+	var out []issuer.Source
+	for _, svc := range snapshot.Services() {
+		for _, ti := range svc.TrustedIssuers() {
+			s := ti.Spec()
+			if s.Suspended {
+				continue
+			}
+			src := issuer.Source{
+				Name: s.Name, Digest: ti.KeysDigest(), URL: s.URL, DiscoveryURL: s.Keys.DiscoveryURL, JWKSURL: s.Keys.JWKSURL,
+				CABundle: []byte(s.Keys.CABundle),
+			}
+			if s.Keys.Inline != "" {
+				src.Inline = []byte(s.Keys.Inline)
+			}
+			for _, c := range s.Keys.AllowedCIDRs {
+				if p, err := netip.ParsePrefix(c); err == nil {
+					src.AllowedCIDRs = append(src.AllowedCIDRs, p)
+				}
+			}
+			out = append(out, src)
+		}
+	}
+	return out
+}
+
+// outdated says whether the CRDs are older than this controller. What an older
+// schema does not know is pruned, and may have narrowed.
+func (op *Operator) outdated(ctx context.Context) (*status.Held, error) {
+	if err := op.health.Problem(); err != nil {
+		return nil, err
+	}
+	for _, plural := range plurals() {
+		crd := gather.Metadata(gather.CRDGVK())
+		name := plural + "." + v1alpha1.Group
+		if err := op.cache.Get(ctx, client.ObjectKey{Name: name}, crd); err != nil {
+			return nil, fmt.Errorf("read CRD %s: %w", name, err)
+		}
+		if have := schemaOf(crd); have < v1alpha1.SchemaRevision {
+			return &status.Held{
+				Reason: v1alpha1.ReasonCRDOutdated,
+				Message: fmt.Sprintf("CRD %s has schema %d and this controller needs %d, so that nothing new is published: apply the CRDs of this controller's version",
+					name, have, v1alpha1.SchemaRevision),
+			}, nil
+		}
+	}
+	return nil, nil //nolint:nilnil // none is outdated
+}
+
+func schemaOf(crd *metav1.PartialObjectMetadata) int {
+	n, err := strconv.Atoi(crd.Annotations[v1alpha1.SchemaAnnotation])
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// plurals are the names of our resources.
+func plurals() []string {
+	return []string{
+		"tokenservices", "trustedissuers", "exchangeclients", "clientscopes", "exchangepolicies",
+		"impersonationgrants", "externaltargets", "tokenrevocations", "exchangerreplicas",
+	}
+}
+
+// hold notes since when nothing is published, for the metric that alerts.
+func (op *Operator) hold(err error) {
+	switch {
+	case err == nil:
+		op.since.Store(0)
+	default:
+		op.since.CompareAndSwap(0, op.options.Now().UnixNano())
+	}
+}
+
+// blocked is how long nothing could be published.
+func (op *Operator) blocked() time.Duration {
+	since := op.since.Load()
+	if since == 0 {
+		return 0
+	}
+	return op.options.Now().Sub(time.Unix(0, since))
+}

@@ -1,0 +1,187 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package status
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/exchequer-dev/exchequer/api/v1alpha1"
+	"github.com/exchequer-dev/exchequer/exchanger/translate"
+)
+
+// Verdict is what is known about one object besides its stored status.
+type Verdict struct {
+	// UID is of the object that was judged; one that was made again under its name
+	// is another.
+	UID string
+	// Said is what translation said.
+	Said *translate.ObjectStatus
+	// Since is the first revision that has what Said speaks of; 0: none has yet.
+	Since uint64
+	// Service is for a TokenService, Keys for a TrustedIssuer.
+	Service *Service
+	KeyIDs  []string
+}
+
+// Service is what is known about a TokenService.
+type Service struct {
+	Keys []v1alpha1.SigningKeyStatus
+	// OneTime is how many clients in force need one-time state that all replicas see.
+	OneTime int
+}
+
+// World is what the status of every object hangs on.
+type World struct {
+	Replicas Replicas
+	// Revision is the newest that was published.
+	Revision uint64
+	// Held says why nothing is published at all; empty when it is.
+	Held *Held
+	Now  time.Time
+}
+
+// Held is why nothing is published, as every TokenService says it.
+type Held struct{ Reason, Message string }
+
+// Next returns the status that an object should have, and whether that differs from
+// the one that is stored.
+func Next(stored *unstructured.Unstructured, v *Verdict, w *World) (next map[string]any, differs bool) {
+	old, _ := stored.Object["status"].(map[string]any)
+	before := conditionsOf(old)
+	conditions := v.conditions(old, before, w)
+	for i := range conditions {
+		c := &conditions[i]
+		c.LastTransitionTime = metav1.NewTime(w.Now.UTC().Truncate(time.Second))
+		if was, ok := before[c.Type]; ok && was.Status == c.Status && !was.LastTransitionTime.IsZero() {
+			c.LastTransitionTime = was.LastTransitionTime
+		}
+	}
+	next = map[string]any{
+		"observedGeneration": v.Said.Generation,
+		"conditions":         toList(conditions),
+		"inputDigest":        v.Said.InputDigest,
+	}
+	if len(v.Said.Unmatched) > 0 {
+		next["unmatched"] = texts(v.Said.Unmatched)
+	}
+	if v.Said.ClientID != "" {
+		next["clientID"] = v.Said.ClientID
+	}
+	if v.Service != nil {
+		v.Service.into(next, w)
+	}
+	if len(v.KeyIDs) > 0 {
+		keys := make([]any, 0, len(v.KeyIDs))
+		for _, kid := range v.KeyIDs[:min(len(v.KeyIDs), maxKeys)] {
+			keys = append(keys, map[string]any{"kid": kid})
+		}
+		next["keys"] = keys
+	}
+	return next, !holds(old, next)
+}
+
+// maxKeys is how many keys a status has room for.
+const maxKeys = 64
+
+func texts(list []string) []any {
+	out := make([]any, 0, len(list))
+	for _, s := range list {
+		out = append(out, s)
+	}
+	return out
+}
+
+// conditions are those of translation, with the ones that are about replicas filled
+// in, and Ready made anew.
+func (v *Verdict) conditions(old map[string]any, before map[string]metav1.Condition, w *World) []metav1.Condition {
+	out := make([]metav1.Condition, 0, len(v.Said.Conditions))
+	var counted []metav1.Condition
+	for _, c := range v.Said.Conditions {
+		switch c.Type {
+		case v1alpha1.ConditionReady:
+			continue
+		case v1alpha1.ConditionProgrammed:
+			v.programmed(&c, old, before, w)
+		case v1alpha1.ConditionStoreReady:
+			v.storeReady(&c, w)
+			out = append(out, c)
+			if v.Service == nil || v.Service.OneTime == 0 {
+				continue // Nobody misses what nobody uses.
+			}
+			counted = append(counted, c)
+			continue
+		}
+		out = append(out, c)
+		counted = append(counted, c)
+	}
+	return append(out, translate.Summarize(counted, v.Said.Generation))
+}
+
+// programmed says whether every serving replica has what the object is built from.
+func (v *Verdict) programmed(c *metav1.Condition, old map[string]any, before map[string]metav1.Condition, w *World) {
+	set := func(status metav1.ConditionStatus, reason, message string) {
+		c.Status, c.Reason, c.Message = status, reason, message
+	}
+	was, digest := before[v1alpha1.ConditionProgrammed], ""
+	if s, ok := old["inputDigest"].(string); ok {
+		digest = s
+	}
+	latched := was.Status == metav1.ConditionTrue && was.ObservedGeneration == v.Said.Generation && digest == v.Said.InputDigest
+	switch {
+	case v.Service != nil && w.Held != nil:
+		set(metav1.ConditionFalse, w.Held.Reason, w.Held.Message)
+	case latched:
+		set(was.Status, was.Reason, was.Message)
+	case len(w.Replicas.Acknowledged) == 0:
+		set(metav1.ConditionFalse, v1alpha1.ReasonNoReplica, "no replica of the exchanger serves")
+	case v.Since > 0 && w.Replicas.all(v.Since):
+		set(metav1.ConditionTrue, v1alpha1.ReasonProgrammed, "every replica that serves has acknowledged this generation")
+	case v.Since > 0 && w.Replicas.refuses(v.Since):
+		set(metav1.ConditionFalse, v1alpha1.ReasonPending, "a replica refuses what was published: its ExchangerReplica says why")
+	case w.Held != nil:
+		set(metav1.ConditionFalse, v1alpha1.ReasonPending, "nothing is published at present: the TokenServices say why")
+	default:
+		set(metav1.ConditionFalse, v1alpha1.ReasonPending, "replicas have yet to acknowledge this generation")
+	}
+}
+
+func (v *Verdict) storeReady(c *metav1.Condition, w *World) {
+	if w.Replicas.stored() {
+		c.Status, c.Reason, c.Message = metav1.ConditionTrue, v1alpha1.ReasonStoreReady, "one-time state is kept where every replica that serves sees it"
+		return
+	}
+	c.Status, c.Reason = metav1.ConditionFalse, v1alpha1.ReasonNoSharedStore
+	c.Message = "several replicas serve and do not share one-time state; nothing in force needs it"
+	if v.Service != nil && v.Service.OneTime > 0 {
+		c.Message = fmt.Sprintf("several replicas serve and do not share one-time state, so that %d clients that authenticate with privateKeyJWT are refused: run one replica, "+
+			"or have those clients authenticate with their service account", v.Service.OneTime)
+	}
+}
+
+// into adds what TokenServices alone have.
+func (s *Service) into(next map[string]any, w *World) {
+	next["replicas"] = map[string]any{
+		"serving": int64(len(w.Replicas.Acknowledged)), "current": int64(w.Replicas.current(w.Revision)), "revision": int64(w.Revision),
+	}
+	if len(s.Keys) == 0 {
+		return
+	}
+	keys := make([]any, 0, len(s.Keys))
+	for _, k := range s.Keys[:min(len(s.Keys), maxKeys)] {
+		entry := map[string]any{"kid": k.KeyID}
+		for field, text := range map[string]string{
+			"algorithm": k.Algorithm, "state": string(k.State), "activatedAt": string(k.ActivatedAt), "retiresAt": string(k.RetiresAt),
+		} {
+			if text != "" {
+				entry[field] = text
+			}
+		}
+		keys = append(keys, entry)
+	}
+	next["keys"] = keys
+}
