@@ -22,6 +22,12 @@ type Difference struct {
 	// Changed are all differences in what access depends on: whether it widens or
 	// narrows may hang on a token.
 	Changed []Change `json:"changed"`
+	// ReachGained and ReachLost are what chains of exchanges reach, in one of the two
+	// only. A chain is made of access: each of its steps is access that is there.
+	ReachGained []Reach `json:"reachGained"`
+	ReachLost   []Reach `json:"reachLost"`
+	// ReachCut says that there were more chains than a search looks at.
+	ReachCut bool `json:"reachCut,omitempty"`
 	// GainedOmitted and LostOmitted count rows beyond MaxRows.
 	GainedOmitted int `json:"gainedOmitted,omitempty"`
 	LostOmitted   int `json:"lostOmitted,omitempty"`
@@ -33,7 +39,7 @@ func (d *Difference) Empty() bool { return len(d.Gained)+len(d.Lost)+len(d.Chang
 // Compare tells what differs from before to after.
 func Compare(before, after *policy.Spec) *Difference {
 	a, b := newWorld(before), newWorld(after)
-	d := &Difference{Gained: []Granted{}, Lost: []Granted{}, Changed: Changes(before, after)}
+	d := &Difference{Gained: []Granted{}, Lost: []Granted{}, ReachGained: []Reach{}, ReachLost: []Reach{}, Changed: Changes(before, after)}
 	if len(d.Changed) == 0 {
 		return d
 	}
@@ -46,6 +52,7 @@ func Compare(before, after *policy.Spec) *Difference {
 		d.Gained, d.GainedOmitted = keep(d.Gained, without(is, was), d.GainedOmitted)
 		d.Lost, d.LostOmitted = keep(d.Lost, without(was, is), d.LostOmitted)
 	}
+	d.compareReach(a, b)
 	return d
 }
 

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
 )
@@ -71,18 +72,43 @@ func asks(c *policy.Client) bool { return !c.Suspended && c.TokenExchange }
 
 // index enters a policy under the targets for which it can grant something.
 func (w *world) index(p *policy.Policy) {
-	mints := slices.Contains(p.TokenTypes, policy.TypeAccessToken) || slices.Contains(p.TokenTypes, policy.TypeJWT)
-	if p.AuditOnly || !mints {
+	service, ok := w.services[p.TokenService]
+	if !ok || p.AuditOnly || len(types(p)) == 0 {
 		return
 	}
 	for i, id := range p.Targets {
 		key := named{p.TokenService, id}
 		c, ok := w.clients[key]
-		if !ok || c.Suspended || c.Namespace != p.Namespace || slices.Contains(p.Targets[:i], id) {
+		if !ok || c.Suspended || c.Namespace != p.Namespace || slices.Contains(p.Targets[:i], id) || lifetime(service, c, p) < leastLifetime {
 			continue
 		}
 		w.granting[key] = append(w.granting[key], p)
 	}
+}
+
+// leastLifetime is the shortest lifetime that is granted at all.
+const leastLifetime = 10 * time.Second
+
+func lifetime(s *policy.Service, target *policy.Client, p *policy.Policy) time.Duration {
+	left := s.MaxLifetime
+	for _, d := range [...]time.Duration{target.Lifetime, p.Lifetime} {
+		if d <= 0 {
+			d = s.DefaultLifetime
+		}
+		left = min(left, d)
+	}
+	return left
+}
+
+// types are the types of token that a policy grants and that are served.
+func types(p *policy.Policy) []policy.TokenType {
+	var out []policy.TokenType
+	for _, t := range [...]policy.TokenType{policy.TypeAccessToken, policy.TypeJWT} {
+		if slices.Contains(p.TokenTypes, t) {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 // askers are the clients to which a policy can grant something.
