@@ -50,8 +50,8 @@ formatted() {
 
 tidy() {
 	local module code=0
-	for module in . hack/tools hack/tools/lint; do
-		(cd "$module" && go mod tidy -diff) || code=1
+	for module in $(git ls-files '*go.mod'); do
+		(cd "$(dirname "$module")" && go mod tidy -diff) || code=1
 	done
 	[ "$code" -eq 0 ] || echo "   run: make tidy" >&2
 	return "$code"
@@ -61,7 +61,7 @@ step "generated files are fresh" generated "$@"
 step "Go sources are formatted" formatted
 step "every go.mod is tidy" tidy
 step "modules have not changed since they were pinned" go mod verify
-step "go vet" go vet -p 2 ./...
+step "go vet" go vet -p 2 -tags e2e ./...
 step "pages are true: links, commands, manifests, field tables" go run ./hack/docs
 step "every numbered case has a test or a reason" go run ./hack/coverage-spec -check -quiet
 step "linters" make --no-print-directory lint

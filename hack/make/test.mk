@@ -5,6 +5,7 @@ test: test-assets ## Run every test, with the race detector where a C compiler i
 	$(if $(RACE),,@echo "no C compiler found (go env CGO_ENABLED): the race detector is off")
 	@# The folder's name changes with the pins: results of older ones are not reused.
 	KUBEBUILDER_ASSETS="$(ASSETS)" $(GO) test $(RACE) -shuffle=on -p $(TEST_PARALLEL) $(TEST_ARGS) ./...
+	$(GO) -C hack/tools/image test ./...
 
 TEST_ARGS ?=
 

@@ -6,7 +6,7 @@ fmt: ## Format the Go sources.
 
 .PHONY: lint
 lint: ## Run the linters of .golangci.yml.
-	$(LINT_TOOL) golangci-lint run
+	$(LINT_TOOL) golangci-lint run --build-tags e2e
 
 .PHONY: docs
 docs: ## Rewrite the field tables of docs/kinds from the CRDs, and check the pages.
@@ -14,9 +14,7 @@ docs: ## Rewrite the field tables of docs/kinds from the CRDs, and check the pag
 
 .PHONY: tidy
 tidy: ## Tidy every go.mod.
-	$(GO) mod tidy
-	cd hack/tools && $(GO) mod tidy
-	cd hack/tools/lint && $(GO) mod tidy
+	@for f in $$(git ls-files '*go.mod'); do echo "$$f"; (cd "$$(dirname "$$f")" && $(GO) mod tidy); done
 
 # What generators write. `verify` fails when writing it again changes it.
 GENERATED := api charts config go.mod go.sum

@@ -126,7 +126,7 @@ func (p *Plane) KubeConfig(t testing.TB) string {
 // printed to both outputs, and whether it failed.
 func (p *Plane) Kubectl(t testing.TB, args ...string) (string, error) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), filepath.Join(Assets(t), "kubectl"), args...) //nolint:gosec // arguments are those of a test
+	command := exec.CommandContext(t.Context(), filepath.Join(Assets(t), "kubectl"), args...)
 	command.Env = append(os.Environ(), "KUBECONFIG="+p.KubeConfig(t))
 	out, err := command.CombinedOutput()
 	return string(out), err
