@@ -5,7 +5,6 @@ package rig
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,9 +25,6 @@ import (
 
 // Namespace is the operator's.
 const Namespace = "exchequer-system"
-
-//go:embed rights.yaml
-var rights string
 
 // Options say what a cluster is made of.
 type Options struct {
@@ -92,12 +88,38 @@ func (c *Cluster) install(ctx context.Context) error {
 	if err := c.Namespaces(ctx, Namespace); err != nil {
 		return err
 	}
-	objects, err := Objects(rights, nil)
+	return c.installRights(ctx)
+}
+
+// installRights gives the processes what the chart gives them and no more.
+func (c *Cluster) installRights(ctx context.Context) error {
+	root, err := Repository()
 	if err != nil {
 		return err
 	}
-	_, err = c.Apply(ctx, objects...)
-	return err
+	for _, folder := range []string{"rbac", "admission"} {
+		files, err := filepath.Glob(filepath.Join(root, "config", folder, "*.yaml"))
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			if filepath.Base(file) == "kustomization.yaml" {
+				continue
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			objects, err := Objects(string(text), nil)
+			if err != nil {
+				return fmt.Errorf("%s: %w", file, err)
+			}
+			if _, err := c.Apply(ctx, objects...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Namespaces makes namespaces.
