@@ -25,6 +25,10 @@ const (
 	// TokenService is there for the replicas that run.
 	ConditionStoreReady = "StoreReady"
 
+	// ConditionKeysReady is true when a TokenService has a key that signs and its
+	// keys follow the manifest. While it is false, the last valid keys go on.
+	ConditionKeysReady = "KeysReady"
+
 	// ConditionProgrammed is true when every serving replica acknowledged a
 	// revision that was built from this generation and these references.
 	ConditionProgrammed = "Programmed"
@@ -111,6 +115,24 @@ const (
 
 	// ReasonNoSharedStore says that several replicas run without shared state.
 	ReasonNoSharedStore = "NoSharedStore"
+
+	// ReasonKeysReady is the reason of a true KeysReady.
+	ReasonKeysReady = "KeysReady"
+
+	// ReasonNoKey says that there is no key that may sign.
+	ReasonNoKey = "NoKey"
+
+	// ReasonKeysUnreadable says that the stored keys cannot be read: somebody must restore them.
+	ReasonKeysUnreadable = "KeysUnreadable"
+
+	// ReasonKeysNotStored says that keys could not be made or stored now.
+	ReasonKeysNotStored = "KeysNotStored"
+
+	// ReasonKeyUnsuitable says that the key that was provided cannot be used.
+	ReasonKeyUnsuitable = "KeyUnsuitable"
+
+	// ReasonSignerUnavailable says that the external signer does not answer.
+	ReasonSignerUnavailable = "SignerUnavailable"
 
 	// ReasonProgrammed is the reason of a true Programmed.
 	ReasonProgrammed = "Programmed"

@@ -65,12 +65,12 @@ func (p Plan) blocked(l *line) error {
 	kid := p.Given.KeyID()
 	for _, s := range l.slots {
 		if s.KeyID == kid && s.State == Retired {
-			return fmt.Errorf("key %s signed before and has retired: a key does not come back; provide a new one", kid)
+			return fmt.Errorf("%w: %s signed before and has retired, and a key does not come back: provide a new one", ErrUnusable, kid)
 		}
 	}
 	for _, revoked := range p.RevokedKeyIDs {
 		if revoked == kid {
-			return fmt.Errorf("key %s is revoked: provide a new one", kid)
+			return fmt.Errorf("%w: %s is revoked: provide a new one", ErrUnusable, kid)
 		}
 	}
 	return nil

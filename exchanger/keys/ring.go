@@ -154,7 +154,7 @@ func (r *Ring) taken(service string, p Plan) error {
 			continue
 		}
 		if _, has := r.lines[other].keys[p.Given.KeyID()]; has {
-			return fmt.Errorf("key %s is the key of TokenService %s: each needs its own", p.Given.KeyID(), other)
+			return fmt.Errorf("%w: %s is a key of TokenService %s, and each needs its own", ErrUnusable, p.Given.KeyID(), other)
 		}
 	}
 	return nil

@@ -29,6 +29,12 @@ type placer interface {
 // ErrStale means that the stored keys are others than this process knows.
 var ErrStale = errors.New("the stored keys were changed by another process")
 
+// ErrUnreadable means that the stored keys cannot be read and are left as they are.
+var ErrUnreadable = errors.New("the stored keys cannot be read")
+
+// ErrUnusable means that the key that was given will never sign.
+var ErrUnusable = errors.New("the given key cannot be used")
+
 // Open returns a Ring that makes, rotates and revokes keys and keeps them in s.
 // Every Ensure compares what is stored with what is in use: what another process
 // changed is taken over, what somebody took away or set back is stored again, and
@@ -72,8 +78,8 @@ func unusable(s Store, service string, why error) error {
 	if p, ok := s.(placer); ok {
 		place = p.Place(service)
 	}
-	return fmt.Errorf("%s: %w; restore it from a backup, or move it away to start with new keys "+
-		"(every token signed so far becomes invalid)", place, why)
+	return fmt.Errorf("%w: %s: %w; restore it from a backup, or move it away to start with new keys "+
+		"(every token signed so far becomes invalid)", ErrUnreadable, place, why)
 }
 
 // refresh compares the line in use with the stored one. Where the stored one has
