@@ -17,6 +17,7 @@ func commands(now func() time.Time) []*cobra.Command {
 		newExplainCommand(now),
 		newTestCommand(now),
 		newDiffCommand(now),
+		newWhoCanCommand(now),
 		newTokenCommand(now),
 		newExchangeCommand(now),
 		newVersionCommand(),

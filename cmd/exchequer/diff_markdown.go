@@ -13,8 +13,8 @@ import (
 )
 
 // mostComment bounds a table of a comment: a row has about 300 bytes, there are
-// four tables, and a comment on GitHub has room for 65,536 characters.
-const mostComment = 40
+// six tables, and a comment on GitHub has room for 65,536 characters.
+const mostComment = 30
 
 // markdown writes the report as a comment. Everything that stands in a manifest
 // may be somebody's who wants more than a comment: it goes in as code of which no
@@ -32,6 +32,11 @@ func (r *diffReport) markdown(out io.Writer) error {
 	}
 	commentAccess(&b, "Gained", r.Gained, r.GainedOmitted)
 	commentAccess(&b, "Lost", r.Lost, r.LostOmitted)
+	commentReach(&b, "Gained through chains of exchanges", r.ReachGained)
+	commentReach(&b, "Lost through chains of exchanges", r.ReachLost)
+	if r.ReachCut {
+		b.WriteString("\n> " + code(cutNote) + "\n")
+	}
 	comment(&b, "Changed conditions", []string{"", "Object", "Field", "Effect", "Was", "Is"}, len(r.Changed), func(i int) []string {
 		c := &r.Changed[i]
 		return []string{changeSign(c).Text, code(c.Object), code(c.Field), string(c.Effect), code(strings.Join(c.Before, " ")), code(strings.Join(c.After, " "))}
@@ -53,6 +58,14 @@ func commentAccess(b *strings.Builder, title string, list []analysis.Granted, om
 	if omitted > 0 {
 		fmt.Fprintf(b, "\nAnd %d more that no report lists.\n", omitted)
 	}
+}
+
+func commentReach(b *strings.Builder, title string, list []analysis.Reach) {
+	rows := reachRows(list)
+	comment(b, title, []string{"Client", "Token of", "Target", "Scope", "Who asks, by which policy"}, len(rows), func(i int) []string {
+		r := rows[i]
+		return []string{code(r.client), code(r.subject), code(r.target), code(r.scope), code(r.way)}
+	})
 }
 
 // comment writes one table.

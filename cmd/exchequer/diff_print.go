@@ -86,14 +86,71 @@ func (r *diffReport) print(s *ui.Screen) {
 	}
 	r.printAccess(s, "gained", "+ ", ui.Good, r.Gained, r.GainedOmitted)
 	r.printAccess(s, "lost", "- ", ui.Bad, r.Lost, r.LostOmitted)
+	r.printReach(s, "gained", ui.Cell{Text: "+", Style: ui.Good}, r.ReachGained)
+	r.printReach(s, "lost", ui.Cell{Text: "-", Style: ui.Bad}, r.ReachLost)
+	if r.ReachCut {
+		s.Line(s.Paint(ui.Warn, "! "), ui.Safe(cutNote))
+		s.Line()
+	}
 	r.printChanged(s)
 	r.printExamples(s)
 	s.Line(s.Paint(ui.Strong, "✗ "+r.summary()))
 }
 
 func (r *diffReport) summary() string {
-	return fmt.Sprintf("%d gained, %d lost, %s, %s",
-		len(r.Gained)+r.GainedOmitted, len(r.Lost)+r.LostOmitted, count(len(r.Changed), "changed condition"), count(len(r.Examples), "example")+" with another answer")
+	chains := ""
+	if n, m := len(r.ReachGained), len(r.ReachLost); n+m > 0 {
+		chains = fmt.Sprintf(" (through chains %d gained, %d lost)", n, m)
+	}
+	return fmt.Sprintf("%d gained, %d lost%s, %s, %s",
+		len(r.Gained)+r.GainedOmitted, len(r.Lost)+r.LostOmitted, chains, count(len(r.Changed), "changed condition"), count(len(r.Examples), "example")+" with another answer")
+}
+
+// cutNote is said where a search for chains was cut short.
+const cutNote = "there are more chains of exchanges than a search looks at: of those that are not told nothing is known"
+
+// reachRow is what a chain gives, for people: classes and scopes in one row.
+type reachRow struct{ client, subject, target, scope, way string }
+
+func reachRows(list []analysis.Reach) []reachRow {
+	var granted []analysis.Granted
+	for i := range list {
+		c := &list[i]
+		granted = append(granted, analysis.Granted{
+			Access:   analysis.Access{TokenService: c.TokenService, Client: c.Client, Subject: c.Subject, Target: c.Target, Scope: c.Scope},
+			Policies: []string{way(c.Steps)},
+		})
+	}
+	rows := accessRows(granted)
+	out := make([]reachRow, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, reachRow{r.client, r.subject, r.target, r.scope, r.policies})
+	}
+	return out
+}
+
+// way is a chain in one line: who holds the token after each step.
+func way(steps []analysis.Step) string {
+	parts := make([]string, 0, len(steps))
+	for i := range steps {
+		parts = append(parts, steps[i].Client+" ("+strings.Join(policiesOf(&steps[i]), ", ")+")")
+	}
+	return strings.Join(parts, " → ")
+}
+
+func (r *diffReport) printReach(s *ui.Screen, what string, sign ui.Cell, list []analysis.Reach) {
+	if len(list) == 0 {
+		return
+	}
+	s.Line(s.Paint(ui.Strong, "reach "+what+", through chains of exchanges"))
+	t := &ui.Table{Header: []string{"", "CLIENT", "TOKEN OF", "TARGET", "SCOPE", "WHO ASKS, BY WHICH POLICY"}}
+	rows := reachRows(list)
+	for _, row := range rows[:min(len(rows), mostRows)] {
+		t.Row(sign, ui.Text(row.client), ui.Text(row.subject), ui.Text(row.target), ui.Text(row.scope), ui.Text(row.way))
+	}
+	s.Table(t)
+	more(s, len(rows))
+	s.Line()
 }
 
 func (r *diffReport) printAccess(s *ui.Screen, what, sign string, style ui.Style, list []analysis.Granted, omitted int) {
@@ -108,9 +165,7 @@ func (r *diffReport) printAccess(s *ui.Screen, what, sign string, style ui.Style
 			ui.Text(row.scope), ui.Text(row.policies), ui.Cell{Text: row.conditions, Style: ui.Dim})
 	}
 	s.Table(t)
-	if more := len(rows) - mostRows; more > 0 {
-		s.Linef("  and %d more lines; -o json has them", more)
-	}
+	more(s, len(rows))
 	if omitted > 0 {
 		s.Linef("  and %d more that no report lists", omitted)
 	}
@@ -128,9 +183,7 @@ func (r *diffReport) printChanged(s *ui.Screen) {
 		t.Row(changeSign(c), ui.Text(c.Object), ui.Text(c.Field), effectCell(c.Effect), ui.Text(strings.Join(c.Before, " ")), ui.Text(strings.Join(c.After, " ")))
 	}
 	s.Table(t)
-	if more := len(r.Changed) - mostRows; more > 0 {
-		s.Linef("  and %d more; -o json has them", more)
-	}
+	more(s, len(r.Changed))
 	s.Line()
 }
 
@@ -165,8 +218,6 @@ func (r *diffReport) printExamples(s *ui.Screen) {
 		t.Row(ui.Text(e.Policy), ui.Text(e.Example), ui.Text(e.Before), ui.Cell{Text: e.After, Style: style})
 	}
 	s.Table(t)
-	if more := len(r.Examples) - mostRows; more > 0 {
-		s.Linef("  and %d more; -o json has them", more)
-	}
+	more(s, len(r.Examples))
 	s.Line()
 }

@@ -10,6 +10,21 @@ import (
 	"testing"
 )
 
+func TestDiffFollowsChains(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("testdata/chain/all.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Without the gateway's own policy nobody gets any further than the gateway.
+	text := strings.Replace(string(b), "metadata: {namespace: media, name: gateway-gets-images}\nspec:", "metadata: {namespace: media, name: gateway-gets-images}\nspec:\n  suspend: true", 1)
+	old := file(t, "all.yaml", text)
+	r := exchequer(t, "", "diff", old, "testdata/chain/all.yaml").must(t, exitNo)
+	golden(t, "diff-chain.txt", r.out)
+	r = exchequer(t, "", "diff", "testdata/chain/all.yaml", old, "-o", "markdown").must(t, exitNo)
+	says(t, r.out, "#### Lost through chains of exchanges", "hr/files")
+}
+
 // changed copies the good manifests and replaces text in them.
 func changed(t *testing.T, replace ...string) string {
 	t.Helper()

@@ -151,7 +151,7 @@ func (w *walker) next(at walking, g *policy.Grant) (walking, bool) {
 func told(spec *policy.Spec, hops int) map[reached]bool {
 	out := map[reached]bool{}
 	for _, c := range spec.Clients {
-		a, ok := WhoCan(spec, Question{Target: c.ID, Hops: hops})
+		a, ok := whoCan(spec, Question{Target: c.ID, Hops: hops})
 		if !ok {
 			continue
 		}
@@ -191,6 +191,26 @@ func TestWhoCanAgreesWithTheDecisionOnEveryChain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		spec := drawWorld(t)
 		differences(t, walk(t, spec, 4), told(spec, 4))
+	})
+}
+
+func TestWhatIsLeftOutIsSaidInAShorterWay(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		spec := drawWorld(t)
+		for _, c := range spec.Clients {
+			all, _ := whoCan(spec, Question{Target: c.ID})
+			a, _ := WhoCan(spec, Question{Target: c.ID})
+			said := map[reached]bool{}
+			for _, p := range a.Paths {
+				said[reached{p.First().Client, p.First().Subject, p.Last().Client + p.Target, p.Scope, false}] = true
+			}
+			for _, p := range all.Paths {
+				if !said[reached{p.First().Client, p.First().Subject, p.Last().Client + p.Target, p.Scope, false}] {
+					t.Errorf("left out: %+v", p)
+				}
+			}
+		}
 	})
 }
 

@@ -88,6 +88,13 @@ type Answer struct {
 // path for each first client, class of token and way. Sorted, the shortest first.
 // The second result is false when no target has that name.
 func WhoCan(spec *policy.Spec, q Question) (Answer, bool) {
+	a, ok := whoCan(spec, q)
+	a.Paths = detours(a.Paths)
+	return a, ok
+}
+
+// whoCan finds also what goes a longer way than it must.
+func whoCan(spec *policy.Spec, q Question) (Answer, bool) {
 	w := newWorld(spec)
 	target, ok := w.targetNamed(q.TokenService, q.Target)
 	if !ok {

@@ -40,7 +40,7 @@ func (w *world) reach() (list []Reach, cut bool) {
 		}
 		for _, scope := range w.askable(t) {
 			found := map[Access]bool{}
-			for _, p := range s.run(t, scope) {
+			for _, p := range detours(s.run(t, scope)) {
 				first := p.First()
 				key := Access{TokenService: t.service, Client: first.Client, Subject: first.Subject, Target: t.name, Scope: scope}
 				if len(p.Steps) < 2 || found[key] {

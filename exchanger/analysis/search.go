@@ -111,6 +111,41 @@ func (s *search) run(t named, scope string) []Path {
 	return s.paths
 }
 
+// detours takes out paths that go a longer way to what a shorter one gives to the
+// same client, on fewer policies: a client that exchanges its own token once more.
+func detours(paths []Path) []Path {
+	type ends struct {
+		first, last string
+		subject     Subject
+		target      string
+		scope       string
+	}
+	shorter := map[ends][]*Path{}
+	slices.SortStableFunc(paths, func(a, b Path) int { return a.compare(&b) })
+	return slices.DeleteFunc(slices.Clone(paths), func(p Path) bool {
+		key := ends{p.First().Client, p.Last().Client, p.First().Subject, p.Target, p.Scope}
+		if slices.ContainsFunc(shorter[key], func(q *Path) bool { return len(q.Steps) < len(p.Steps) && p.uses(q) }) {
+			return true
+		}
+		shorter[key] = append(shorter[key], &p)
+		return false
+	})
+}
+
+// uses says whether every policy on q is on p too.
+func (p *Path) uses(q *Path) bool {
+	for i := range q.Steps {
+		for _, g := range q.Steps[i].Grants {
+			if !slices.ContainsFunc(p.Steps, func(s Step) bool {
+				return slices.ContainsFunc(s.Grants, func(o policy.TargetPolicy) bool { return o.Policy == g.Policy })
+			}) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 func (s *search) askersOf(t named) []string {
 	set := map[string]bool{}
 	for _, p := range s.granting[t] {
