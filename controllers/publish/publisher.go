@@ -287,6 +287,7 @@ func (p *Publisher) put(ctx context.Context, secret *corev1.Secret, exists bool)
 	if exists {
 		err = p.client.Update(ctx, secret)
 	} else {
+		secret.OwnerReferences = p.owners(ctx)
 		err = p.client.Create(ctx, secret)
 	}
 	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || (exists && apierrors.IsNotFound(err)) {
@@ -321,7 +322,25 @@ func (p *Publisher) EnsureCredentials(ctx context.Context) error {
 	if !apierrors.IsNotFound(err) {
 		return err
 	}
-	return client.IgnoreAlreadyExists(p.client.Create(ctx, p.secret(wire.CredentialsName, "credentials")))
+	secret := p.secret(wire.CredentialsName, "credentials")
+	secret.OwnerReferences = p.owners(ctx)
+	return client.IgnoreAlreadyExists(p.client.Create(ctx, secret))
+}
+
+// readerAccount is the ServiceAccount of the exchangers.
+const readerAccount = "exchequer-exchanger"
+
+// owners makes what is published go with those who read it: without their account
+// there are no exchangers, and what is left of an installation are its keys. A
+// Deployment would be the wrong owner: people delete it to start it anew. Where the
+// account is not there, as outside of the chart, there is no owner.
+func (p *Publisher) owners(ctx context.Context) []metav1.OwnerReference {
+	var account metav1.PartialObjectMetadata
+	account.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ServiceAccount"))
+	if err := p.client.Get(ctx, types.NamespacedName{Namespace: p.namespace, Name: readerAccount}, &account); err != nil || account.UID == "" {
+		return nil
+	}
+	return []metav1.OwnerReference{{APIVersion: "v1", Kind: "ServiceAccount", Name: readerAccount, UID: account.UID}}
 }
 
 // The values of the label that says what a Secret is for.

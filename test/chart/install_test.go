@@ -1,0 +1,111 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package chart
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/exchequer-dev/exchequer/test/cluster"
+)
+
+// One story, because each step stands on the one before. Nothing runs here: there
+// is no kubelet; test/e2e tells the same story with Pods.
+func TestAReleaseComesChangesAndGoes(t *testing.T) {
+	t.Parallel()
+	plane := cluster.Start(t, cluster.WithoutCRDs())
+	kubeconfig := plane.KubeConfig(t)
+	run := func(words string, args ...string) string {
+		t.Helper()
+		out, err := helm(t, kubeconfig, args...)
+		if err != nil || !strings.Contains(out, words) {
+			t.Fatalf("helm %s: expected %q, found %v:\n%s", strings.Join(args, " "), words, err, out)
+		}
+		return out
+	}
+	names := func(resource schema.GroupVersionResource) []string {
+		t.Helper()
+		list, err := writer(t, plane.Admin()).Resource(resource).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/managed-by=Helm"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, o := range list.Items {
+			out = append(out, strings.TrimPrefix(o.GetNamespace()+"/"+o.GetName(), "/"))
+		}
+		slices.Sort(out)
+		return out
+	}
+	crds := schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+	roles := schema.GroupVersionResource{Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "clusterroles"}
+	policies := schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicies"}
+
+	notes := run("STATUS: deployed", "install", "exchequer", chartDir, "--namespace", namespace, "--create-namespace")
+	for _, words := range []string{"private_key_jwt", "StoreUnavailable", "PLAIN HTTP", "http://exchequer.exchequer-system.svc:80/token"} {
+		if !strings.Contains(notes, words) {
+			t.Errorf("the notes do not say %q:\n%s", words, notes)
+		}
+	}
+	if got := names(crds); len(got) != 9 {
+		t.Errorf("installed %d CRDs, expected 9: %v", len(got), got)
+	}
+	out, err := plane.Kubectl(t, "apply", "--server-side", "-k", "../../config/samples")
+	if err != nil && !strings.Contains(out, "namespaces") {
+		t.Errorf("the samples are not taken: %v\n%s", err, out)
+	}
+
+	t.Run("F348: a second release in the cluster refuses", func(t *testing.T) {
+		for _, crds := range []string{"true", "false"} {
+			out, err := helm(t, kubeconfig, "install", "second", chartDir, "--namespace", "second-system", "--create-namespace", "--set", "crds.install="+crds)
+			if err == nil || !strings.Contains(out, "this cluster has an installation of Exchequer already: release exchequer in namespace exchequer-system") {
+				t.Errorf("with crds.install=%s: expected a refusal that names the first, found %v:\n%s", crds, err, out)
+			}
+		}
+	})
+
+	notes = run("STATUS: deployed", "upgrade", "exchequer", chartDir, "--namespace", namespace, "--set", "exchanger.replicas=1,tls.mode=Secret")
+	for _, words := range []string{"ONE REPLICA", "https://exchequer.exchequer-system.svc:443/token"} {
+		if !strings.Contains(notes, words) {
+			t.Errorf("the notes do not say %q:\n%s", words, notes)
+		}
+	}
+	run("Rollback was a success", "rollback", "exchequer", "1", "--namespace", namespace)
+
+	t.Run("F367: uninstalling leaves the CRDs and every object of them", func(t *testing.T) {
+		if _, err := plane.Kubectl(t, "apply", "-f", "../../config/samples/tokenservice.yaml"); err != nil {
+			t.Fatal(err)
+		}
+		run("uninstalled", "uninstall", "exchequer", "--namespace", namespace)
+		if got := names(crds); len(got) != 9 {
+			t.Errorf("CRDs left: %v", got)
+		}
+		if out, err := plane.Kubectl(t, "get", "tokenservices"); err != nil || !strings.Contains(out, "default") {
+			t.Errorf("the objects are gone: %v\n%s", err, out)
+		}
+		if left := append(names(roles), names(policies)...); len(left) > 0 {
+			t.Errorf("more than CRDs is left: %v", left)
+		}
+	})
+	t.Run("F367: installing again takes the CRDs over", func(t *testing.T) {
+		run("STATUS: deployed", "install", "exchequer", chartDir, "--namespace", namespace)
+	})
+}
+
+func TestKubectlShowsTheStateAtAGlance(t *testing.T) {
+	t.Parallel()
+	plane := installed(t)
+	for _, kind := range []string{"tokenservice", "trustedissuer", "exchangeclient", "clientscope", "exchangepolicy", "impersonationgrant", "externaltarget", "tokenrevocation", "exchangerreplica"} {
+		out, err := plane.Kubectl(t, "explain", kind)
+		if err != nil || !strings.Contains(out, "DESCRIPTION:") || strings.Contains(out, "<empty>") {
+			t.Errorf("kubectl explain %s: %v\n%s", kind, err, out)
+		}
+	}
+	if out, err := plane.Kubectl(t, "get", "exchequer", "-A"); err != nil {
+		t.Errorf("kubectl get exchequer -A: %v\n%s", err, out)
+	}
+}
