@@ -8,6 +8,18 @@ import "time"
 // SnapshotAge says how long ago the snapshot was confirmed with its source.
 func (m *Metrics) SnapshotAge(age time.Duration) { m.age.Set(age.Seconds()) }
 
+// HeartbeatAge says how long ago the controller last found the published policy to
+// be what it should be.
+func (m *Metrics) HeartbeatAge(age time.Duration) { m.heartbeat.Set(age.Seconds()) }
+
+// ClockGood says whether this replica's clock can be believed.
+func (m *Metrics) ClockGood(good bool) {
+	m.clock.Set(0)
+	if good {
+		m.clock.Set(1)
+	}
+}
+
 // PublishBlocked says for how long what people declared has not been in force as
 // a whole; 0 is not at all.
 func (m *Metrics) PublishBlocked(d time.Duration) { m.blocked.Set(d.Seconds()) }

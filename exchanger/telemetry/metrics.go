@@ -32,6 +32,7 @@ type Metrics struct {
 	clients   *prometheus.CounterVec
 
 	revision, age, compile, blocked prometheus.Gauge
+	heartbeat, clock                prometheus.Gauge
 	shed, panics                    prometheus.Counter
 	certificateErrors               prometheus.Counter
 	keysAge                         *prometheus.GaugeVec
@@ -77,10 +78,12 @@ func NewMetrics() *Metrics {
 			"How the policies that were considered judged.", "namespace", "policy", "outcome"),
 		clients: counterVec("exchequer_client_requests_total",
 			"Token requests of known clients; an empty client is those beyond the bound on series.", "client", "outcome", "reason"),
-		revision: gauge("exchequer_snapshot_revision", "Revision of the policy snapshot that decides."),
-		age:      gauge("exchequer_snapshot_age_seconds", "Time since the snapshot was last confirmed with its source."),
-		compile:  gauge("exchequer_snapshot_compile_seconds", "How long the last snapshot took to compile."),
-		blocked:  gauge("exchequer_publish_blocked_seconds", "How long something has kept what people declared from being in force as a whole; 0 when nothing does."),
+		revision:  gauge("exchequer_snapshot_revision", "Revision of the policy snapshot that decides."),
+		age:       gauge("exchequer_snapshot_age_seconds", "Time since the snapshot was last confirmed with its source."),
+		compile:   gauge("exchequer_snapshot_compile_seconds", "How long the last snapshot took to compile."),
+		blocked:   gauge("exchequer_publish_blocked_seconds", "How long something has kept what people declared from being in force as a whole; 0 when nothing does."),
+		heartbeat: gauge("exchequer_controller_heartbeat_age_seconds", "Time since the controller last found the published policy to be what it should be; 0 where nobody knows."),
+		clock:     gauge("exchequer_clock_good", "1 while this replica's clock can be believed; it does not exchange otherwise."),
 		shed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "exchequer_requests_shed_total",
 			Help: "Token requests that were refused unseen because too many were in flight.",
@@ -114,6 +117,7 @@ func NewMetrics() *Metrics {
 		m.duration[o] = duration.WithLabelValues(o.String())
 	}
 	m.registry.MustRegister(m.requests, duration, m.decisions, m.clients, m.revision, current{m.age, m}, m.compile, current{m.blocked, m},
+		current{m.heartbeat, m}, current{m.clock, m},
 		m.shed, m.panics, m.certificateErrors, current{m.keysAge, m}, m.fetches, m.signingKeys,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

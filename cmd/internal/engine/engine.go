@@ -49,7 +49,17 @@ type Options struct {
 	TLS      server.TLSFiles
 	// DrainDelay is how long a stopping server still answers.
 	DrainDelay time.Duration
-	Tracing    *telemetry.Tracing
+	// NoStore is for one of several replicas that share no state: what must be used
+	// once is refused.
+	NoStore bool
+	// MaxAge bounds the age of what is in force, counted from Confirmed; beyond it
+	// every exchange is refused. 0 is no bound.
+	MaxAge time.Duration
+	// Clock, where it is watched, must be good for an exchange; nil is unwatched.
+	Clock *Clock
+	// Alongside runs as long as the server does, its drain included; nil is nothing.
+	Alongside func(context.Context) error
+	Tracing   *telemetry.Tracing
 	// OnIssuerChange is called after the keys of an issuer changed for better or
 	// worse. It must not block.
 	OnIssuerChange func(issuer string)
@@ -58,15 +68,18 @@ type Options struct {
 	CarrierFresh func() bool
 	// Confirmed says when what is in force was last compared with its source.
 	Confirmed func() time.Time
+	// Heartbeat says when whoever publishes was last alive; the zero time is unknown.
+	Heartbeat func() time.Time
 	Now       func() time.Time
 }
 
 // Engine is a running exchanger.
 type Engine struct {
-	options  Options
-	metrics  *telemetry.Metrics
-	issuers  *issuer.Manager
-	server   *server.Server
+	options Options
+	metrics *telemetry.Metrics
+	issuers *issuer.Manager
+	server  *server.Server
+	// uses is nil where there is no store of one-time state.
 	uses     *store.Memory
 	snapshot atomic.Pointer[policy.Snapshot]
 	// blocked is since when something is held back, in nanoseconds; 0 is nothing.
@@ -107,7 +120,8 @@ func New(o Options) *Engine {
 	}
 	e.server = server.New(server.Config{
 		Snapshot:  e.snapshot.Load,
-		Exchanger: use,
+		Exchanger: guard{use, e},
+		Checks:    e.checks(),
 		JWKS: func(service string) ([]byte, bool) {
 			k, ok := o.Ring.Current(service)
 			if !ok {
@@ -118,6 +132,18 @@ func New(o Options) *Engine {
 		Metrics: e.metrics, Tracing: o.Tracing, Log: o.Log, TLS: o.TLS, DrainDelay: o.DrainDelay, Now: o.Now,
 	})
 	return e
+}
+
+// once is the store of one-time state.
+func (e *Engine) once() store.Store {
+	if e.options.NoStore {
+		return store.None{}
+	}
+	e.uses = store.NewMemory(e.options.Now, store.MemoryLimits{})
+	if e.options.Ring.First() {
+		e.uses.First()
+	}
+	return e.uses
 }
 
 // Apply puts a snapshot in force: its signing keys are made, its issuers' keys are
@@ -151,19 +177,32 @@ func (e *Engine) KeyStatus(name string) translate.KeyStatus {
 
 // Run serves until ctx ends. The server begins when the store of one-time uses
 // does, within a second: assertions from before could have been used before.
+//
+// What the server needs goes on until it has ended: a request that comes while it
+// drains is answered like any other.
 func (e *Engine) Run(ctx context.Context, l server.Listeners) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return e.uses.Run(ctx) })
-	group.Go(func() error { return ignoreEnd(e.issuers.Run(ctx)) })
-	group.Go(func() error { return e.lookAfterKeys(ctx) })
+	behind, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, behind := errgroup.WithContext(behind)
+	group.Go(func() error { return ignoreEnd(e.issuers.Run(behind)) })
+	group.Go(func() error { return e.lookAfterKeys(behind) })
+	if e.uses != nil {
+		group.Go(func() error { return e.uses.Run(behind) })
+	}
+	if e.options.Alongside != nil {
+		group.Go(func() error { return e.options.Alongside(behind) })
+	}
 	group.Go(func() error {
-		if err := e.uses.Wait(ctx); err != nil {
-			return errors.Join(err, closeAll(l)) // the server, which would close them, never had them
+		defer stop() // the others end with it
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(behind, cancel)() // and it with them, if one fails
+		if e.uses != nil {
+			if err := e.uses.Wait(ctx); err != nil {
+				return errors.Join(err, closeAll(l)) // the server, which would close them, never had them
+			}
 		}
-		if err := e.server.Run(ctx, l); err != nil {
-			return err
-		}
-		return context.Canceled // the others end with it
+		return e.server.Run(ctx, l)
 	})
 	return ignoreEnd(group.Wait())
 }
@@ -200,9 +239,15 @@ func (e *Engine) ages() {
 			e.metrics.IssuerKeysAge(name, age)
 		}
 	}
-	if e.options.Confirmed != nil {
-		e.metrics.SnapshotAge(e.options.Now().Sub(e.options.Confirmed()))
+	if e.options.Confirmed != nil && e.snapshot.Load() != nil {
+		e.metrics.SnapshotAge(e.age())
 	}
+	if e.options.Heartbeat != nil {
+		if at := e.options.Heartbeat(); !at.IsZero() {
+			e.metrics.HeartbeatAge(max(0, e.options.Now().Sub(at)))
+		}
+	}
+	e.metrics.ClockGood(e.options.Clock.Good())
 	var held time.Duration
 	if since := e.blocked.Load(); since != 0 {
 		held = e.options.Now().Sub(time.Unix(0, since))
@@ -236,6 +281,10 @@ func (e *Engine) lookAfterKeys(ctx context.Context) error {
 		}
 	}
 }
+
+// KeysChanged looks after the signing keys at once: others than this process made
+// new ones. The error says which token services cannot sign.
+func (e *Engine) KeysChanged() error { return e.ensureKeys() }
 
 func (e *Engine) ensureKeys() error {
 	e.mu.Lock()

@@ -1,0 +1,23 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// None is the Store of replicas that share no state: it can never tell whether
+// something was used before, at another replica, so whatever must be used once is
+// refused as one that cannot be decided.
+type None struct{}
+
+// Once implements [Store]: it is always [ErrUnavailable].
+func (None) Once(context.Context, Purpose, string, string, time.Time) (bool, error) {
+	return false, ErrUnavailable
+}
+
+// Since implements [Store]. It is the zero time: a credential is not wrong because
+// it was issued before this process, it is refused when it is to be used.
+func (None) Since() time.Time { return time.Time{} }
