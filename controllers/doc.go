@@ -37,18 +37,19 @@
 //	                          exchangepolicies impersonationgrants externaltargets
 //	                          tokenrevocations              get list watch
 //	exchequer.dev             the same, /status             patch
-//	apiextensions.k8s.io      customresourcedefinitions     get list watch
+//	apiextensions.k8s.io      customresourcedefinitions, resourceNames
+//	                          [the nine of exchequer.dev]   get
 //	""                        namespaces                    get list watch
-//	""                        configmaps                    get list watch
-//	rbac.authorization.k8s.io rolebindings, resourceNames
-//	                          [exchequer-secret-reader]     get list watch
 //	events.k8s.io             events                        create patch
 //	nonResourceURLs           /openid/v1/jwks
 //	                          /.well-known/openid-configuration   get
 //
 // Role exchequer-controller in the operator's namespace:
 //
-//	""                        secrets                       get list watch create update delete
+//	""                        secrets                       get list watch create
+//	""                        secrets, resourceNames [exchequer-snapshot, its 128
+//	                          slots, exchequer-keys, exchequer-credentials]   update delete
+//	""                        configmaps                    get list watch
 //	""                        pods                          get list watch
 //	exchequer.dev             exchangerreplicas             get list watch
 //	coordination.k8s.io       leases                        create
@@ -57,8 +58,7 @@
 //	""                        events                        create patch
 //
 // ClusterRole exchequer-secret-reader, which a RoleBinding of a tenant's namespace
-// binds to the controller (one of that name is noticed at once, another within half a
-// minute):
+// binds to the controller; that one came or went is noticed within 15 seconds:
 //
-//	""                        secrets                       get list watch
+//	""                        secrets configmaps            get list watch
 package controllers

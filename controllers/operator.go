@@ -15,9 +15,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exchequer-dev/exchequer/controllers/gather"
+	"github.com/exchequer-dev/exchequer/controllers/keystore"
 	"github.com/exchequer-dev/exchequer/controllers/publish"
 	"github.com/exchequer-dev/exchequer/exchanger/expr"
 	"github.com/exchequer-dev/exchequer/exchanger/issuer"
+	"k8s.io/client-go/rest"
 )
 
 // Operator turns what is in the cluster into what is published and into what every
@@ -26,12 +28,15 @@ import (
 type Operator struct {
 	options   Options
 	cache     client.Reader
+	api       client.Reader
 	gatherer  *gather.Gatherer
 	data      *gather.Data
 	health    *gather.Health
 	publisher *publish.Publisher
 	compiler  *expr.Compiler
-	issuers   *issuer.Manager
+	issuers   issuers
+	keys      *keystore.Manager
+	config    *rest.Config
 	metrics   *metrics
 
 	// changed says that something was changed, replicas that they have spoken.
@@ -52,7 +57,7 @@ type Operator struct {
 func newOperator(o Options, cache client.Reader, api client.Client, meta metadata.Interface, health *gather.Health, m *metrics) *Operator {
 	o = o.orDefaults()
 	op := &Operator{
-		options: o, cache: cache, health: health, compiler: expr.New(), metrics: m,
+		options: o, cache: cache, api: api, health: health, compiler: expr.New(), metrics: m,
 		changed: make(chan struct{}, 1), replicas: make(chan struct{}, 1),
 		publisher: publish.New(api, o.Namespace, o.Now),
 	}
@@ -62,7 +67,8 @@ func newOperator(o Options, cache client.Reader, api client.Client, meta metadat
 	settings := o.Issuers
 	settings.Now, settings.Logger, settings.Observer = o.Now, o.Log, m
 	settings.OnChange = func(string) { op.Changed() }
-	op.issuers = issuer.New(settings)
+	op.issuers.Manager = issuer.New(settings)
+	op.keys = keystore.NewManager(keystore.Options{Client: api, Namespace: o.Namespace, Now: o.Now, OnChange: op.Changed, Log: o.Log})
 	m.blocked = op.blocked
 	return op
 }
@@ -90,7 +96,12 @@ func (op *Operator) Start(ctx context.Context) error {
 	defer helpers.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	op.begin(ctx)
 	helpers.Go(func() { op.report(ctx, "issuers", op.issuers.Run(ctx)) })
+	helpers.Go(func() { op.report(ctx, "signers", op.keys.Start(ctx)) })
+	if op.issuers.local != nil {
+		helpers.Go(func() { op.report(ctx, "local cluster", op.issuers.local.Run(ctx)) })
+	}
 	helpers.Go(func() { op.report(ctx, "references", op.data.Start(ctx)) })
 	op.Changed()
 	tick := time.NewTicker(op.options.Beat)

@@ -10,7 +10,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/exchequer-dev/exchequer/exchanger/issuer"
-	"github.com/exchequer-dev/exchequer/exchanger/keys"
 )
 
 const (
@@ -39,8 +38,6 @@ type Options struct {
 	Replicas labels.Selector
 	// SharedStore says that the replicas share their one-time state.
 	SharedStore bool
-	// Ring makes and rotates signing keys; nil: none are made.
-	Ring *keys.Ring
 	// Issuers are how the keys of trusted issuers are fetched.
 	Issuers issuer.Options
 	Log     *slog.Logger

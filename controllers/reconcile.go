@@ -125,7 +125,10 @@ func (op *Operator) sweep(ctx context.Context) error {
 func (op *Operator) extras(result *translate.Result, v *status.Verdict) {
 	switch v.Said.Kind {
 	case gather.TokenService:
-		v.Service = &status.Service{Keys: op.signingKeys(v.Said.Name)}
+		v.Service = &status.Service{Keys: op.keys.Keys(v.Said.Name)}
+		if c, ok := op.keys.Condition(v.Said.Name, v.Said.Generation); ok {
+			v.Service.KeysReady = &c
+		}
 		for i := range result.Spec.Clients {
 			c := &result.Spec.Clients[i]
 			if c.TokenService == v.Said.Name && !c.Suspended && len(c.AssertionKeys) > 0 {

@@ -7,11 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -19,7 +18,6 @@ import (
 	"github.com/exchequer-dev/exchequer/controllers/gather"
 	"github.com/exchequer-dev/exchequer/controllers/publish"
 	"github.com/exchequer-dev/exchequer/controllers/status"
-	"github.com/exchequer-dev/exchequer/exchanger/issuer"
 	"github.com/exchequer-dev/exchequer/exchanger/jose"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
 	"github.com/exchequer-dev/exchequer/exchanger/translate"
@@ -30,11 +28,11 @@ import (
 // published; what was before goes on.
 func (op *Operator) run(ctx context.Context) error {
 	start := op.options.Now()
-	outdated, err := op.outdated(ctx)
+	all, err := op.gatherer.Gather(ctx)
 	if err != nil {
 		return err
 	}
-	all, err := op.gatherer.Gather(ctx)
+	outdated, err := op.outdated(ctx)
 	if err != nil {
 		return err
 	}
@@ -48,16 +46,20 @@ func (op *Operator) run(ctx context.Context) error {
 		op.book.judge(all, &result, nil, outdated, op.extras)
 		return errors.New(outdated.Message)
 	}
-	var snapshot *policy.Snapshot
-	err = guarded("the compilation", func() (err error) {
-		snapshot, err = policy.Compile(result.Spec, 0, op.compiler)
+	// What does not compile here compiles nowhere.
+	err = guarded("the compilation", func() error {
+		_, err := policy.Compile(result.Spec, 0, op.compiler)
 		return err
 	})
 	if err != nil {
 		return err // The last good snapshot stays, here and in every replica.
 	}
-	op.issuers.SetSources(sources(snapshot))
-	keysErr := op.ensureKeys(result.Spec)
+	op.issuers.follow(result.Spec)
+	// Keys come before the pointer: whoever reads of a TokenService finds its keys. What
+	// is wrong with them stands in its status, and holds nothing else up.
+	if err := op.keys.Ensure(ctx, all.Input.Objects.TokenServices, result.Spec); err != nil {
+		op.options.Log.ErrorContext(ctx, "signing keys are not as they should be; the present ones go on", "error", err)
+	}
 	published, err := op.publish(ctx, result.Spec)
 	var held *status.Held
 	if errors.Is(err, wire.ErrTooLarge) {
@@ -70,7 +72,7 @@ func (op *Operator) run(ctx context.Context) error {
 		op.book.judge(all, &result, nil, held, op.extras)
 	}
 	op.metrics.ran(gathered.Sub(start), translated.Sub(gathered), op.options.Now().Sub(start))
-	return errors.Join(err, keysErr)
+	return err
 }
 
 func (op *Operator) publish(ctx context.Context, spec *policy.Spec) (publish.Published, error) {
@@ -91,7 +93,8 @@ func (op *Operator) publish(ctx context.Context, spec *policy.Spec) (publish.Pub
 }
 
 func (op *Operator) translate(in *translate.Input) translate.Result {
-	in.Now, in.Compiler, in.Check, in.CheckKeySet, in.KeyStatus = op.options.Now().UTC(), op.compiler, op.compiler.Check, checkKeySet, op.keyStatus
+	in.Now, in.Compiler, in.Check, in.CheckKeySet, in.KeyStatus = op.options.Now().UTC(), op.compiler, op.compiler.Check, checkKeySet, op.issuers.keyStatus
+	in.LocalCluster = op.issuers.localCluster()
 	return translate.Translate(*in)
 }
 
@@ -109,59 +112,34 @@ func checkKeySet(set []byte) error {
 	return nil
 }
 
-// keyStatus tells about an issuer's keys in the words of translation.
-func (op *Operator) keyStatus(name string) translate.KeyStatus {
-	s, ok := op.issuers.Status(name)
-	if !ok {
-		return translate.KeyStatus{State: translate.KeysPending, Message: "no fetch has ended yet"}
-	}
-	return translate.KeyStatus{State: translate.KeyState(s.State), Message: strings.Join(append([]string{s.Message}, s.Warnings...), "; ")}
-}
-
-// sources are where the keys of the issuers in force are fetched.
-func sources(snapshot *policy.Snapshot) []issuer.Source {
-	var out []issuer.Source
-	for _, svc := range snapshot.Services() {
-		for _, ti := range svc.TrustedIssuers() {
-			s := ti.Spec()
-			if s.Suspended {
-				continue
-			}
-			src := issuer.Source{
-				Name: s.Name, Digest: ti.KeysDigest(), URL: s.URL, DiscoveryURL: s.Keys.DiscoveryURL, JWKSURL: s.Keys.JWKSURL,
-				CABundle: []byte(s.Keys.CABundle),
-			}
-			if s.Keys.Inline != "" {
-				src.Inline = []byte(s.Keys.Inline)
-			}
-			for _, c := range s.Keys.AllowedCIDRs {
-				if p, err := netip.ParsePrefix(c); err == nil {
-					src.AllowedCIDRs = append(src.AllowedCIDRs, p)
-				}
-			}
-			out = append(out, src)
-		}
-	}
-	return out
-}
-
 // outdated says whether the CRDs are older than this controller. What an older
-// schema does not know is pruned, and may have narrowed.
+// schema does not know is pruned, and may have narrowed. It asks the API server, and
+// after everything was gathered: a cache could learn of an older schema later than of
+// the objects that were pruned by it.
 func (op *Operator) outdated(ctx context.Context) (*status.Held, error) {
-	if err := op.health.Problem(); err != nil {
+	names := plurals()
+	have := make([]int, len(names))
+	group, each := errgroup.WithContext(ctx)
+	for i, plural := range names {
+		group.Go(func() error {
+			crd := gather.Metadata(gather.CRDGVK())
+			name := plural + "." + v1alpha1.Group
+			if err := op.api.Get(each, client.ObjectKey{Name: name}, crd); err != nil {
+				return fmt.Errorf("read CRD %s: %w", name, err)
+			}
+			have[i] = schemaOf(crd)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	for _, plural := range plurals() {
-		crd := gather.Metadata(gather.CRDGVK())
-		name := plural + "." + v1alpha1.Group
-		if err := op.cache.Get(ctx, client.ObjectKey{Name: name}, crd); err != nil {
-			return nil, fmt.Errorf("read CRD %s: %w", name, err)
-		}
-		if have := schemaOf(crd); have < v1alpha1.SchemaRevision {
+	for i, plural := range names {
+		if have[i] < v1alpha1.SchemaRevision {
 			return &status.Held{
 				Reason: v1alpha1.ReasonCRDOutdated,
-				Message: fmt.Sprintf("CRD %s has schema %d and this controller needs %d, so that nothing new is published: apply the CRDs of this controller's version",
-					name, have, v1alpha1.SchemaRevision),
+				Message: fmt.Sprintf("CRD %s.%s has schema %d and this controller needs %d, so that nothing new is published: apply the CRDs of this controller's version",
+					plural, v1alpha1.Group, have[i], v1alpha1.SchemaRevision),
 			}, nil
 		}
 	}

@@ -14,9 +14,7 @@ import (
 	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
@@ -94,13 +92,8 @@ func cacheOptions(o *Options, health *gather.Health) cache.Options {
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Pod{}:                       {Namespaces: own, Label: o.Replicas},
 			gather.New(gather.ExchangerReplica): {Namespaces: own},
-			gather.Metadata(roleBindingGVK()):   {Field: fields.OneTermEqualSelector("metadata.name", gather.SecretReader)},
 		},
 	}
-}
-
-func roleBindingGVK() schema.GroupVersionKind {
-	return schema.GroupVersionKind{Group: "rbac.authorization.k8s.io", Version: "v1", Kind: "RoleBinding"}
 }
 
 func alive(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }
@@ -126,6 +119,7 @@ func add(mgr manager.Manager, config *rest.Config, o Options, p Process, health 
 	}
 	m := newMetrics(p.Metrics)
 	op := newOperator(o, mgr.GetCache(), api, meta, health, m)
+	op.config = config
 	if err := op.listen(mgr.GetCache()); err != nil {
 		return nil, err
 	}
@@ -185,8 +179,6 @@ func (op *Operator) listen(c cache.Cache) error {
 		handler toolscache.ResourceEventHandler
 	}{
 		{gather.Metadata(gather.NamespaceGVK()), changed},
-		{gather.Metadata(gather.CRDGVK()), changed},
-		{gather.Metadata(roleBindingGVK()), onChange(func(o metav1.Object) { op.data.Recheck(o.GetNamespace()) })},
 		{gather.New(gather.ExchangerReplica), spoken},
 		{&corev1.Pod{}, onEvery(func(metav1.Object) { op.Spoken() })},
 	} {

@@ -16,10 +16,10 @@ import (
 	"syscall"
 
 	"github.com/go-logr/logr"
-	"github.com/spf13/pflag"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/exchequer-dev/exchequer/cmd/internal/flags"
 	"github.com/exchequer-dev/exchequer/controllers"
 )
 
@@ -42,9 +42,9 @@ func main() {
 // run works until ctx ends. The lease is given up then, so that another controller
 // goes on at once.
 func run(ctx context.Context, args []string, out io.Writer) int {
-	s, err := parse(args, out)
+	s, err := parse(args, os.Environ(), out)
 	switch {
-	case errors.Is(err, pflag.ErrHelp):
+	case errors.Is(err, flags.ErrHelp):
 		return 0
 	case err != nil:
 		fmt.Fprintf(out, "controller: %s\n", err)

@@ -11,21 +11,24 @@ import (
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/exchequer-dev/exchequer/cmd/internal/flags"
 	"github.com/exchequer-dev/exchequer/controllers"
 )
 
 // settings are the flags.
 type settings struct {
 	namespace, serviceAccount, opsListen, kubeconfig, replicasSelector string
+	egressProxy, egressCA                                              string
 	leaderElect, sharedStore                                           bool
 
 	replicas labels.Selector
 }
 
-func parse(args []string, out io.Writer) (*settings, error) {
+func parse(args, environ []string, out io.Writer) (*settings, error) {
 	s := &settings{}
 	f := pflag.NewFlagSet("controller", pflag.ContinueOnError)
 	f.SetOutput(out)
@@ -35,21 +38,39 @@ func parse(args []string, out io.Writer) (*settings, error) {
 	f.StringVar(&s.opsListen, "ops-listen", ":8081", "where /livez, /readyz and /metrics are served")
 	f.StringVar(&s.replicasSelector, "replicas-selector", "app.kubernetes.io/name=exchequer,app.kubernetes.io/component=exchanger", "labels of the exchanger's Pods")
 	f.BoolVar(&s.sharedStore, "shared-store", false, "the exchangers share their one-time state")
+	f.StringVar(&s.egressProxy, "egress-proxy", "", "HTTP proxy through which issuers are asked")
+	f.StringVar(&s.egressCA, "egress-ca", "", "file with the certificates of who may sign for issuers besides the system's")
 	f.StringVar(&s.kubeconfig, "kubeconfig", "", "how to reach the API server; empty: as a Pod of its cluster")
-	if err := f.Parse(args); err != nil {
-		return nil, err
+	return s, flags.Parse(f, args, environ, s.checkNames, s.checkSelector, s.checkEgress)
+}
+
+func (s *settings) checkNames() error {
+	if problems := validation.IsDNS1123Label(s.namespace); len(problems) > 0 {
+		return fmt.Errorf("--namespace: expected the name of a namespace, found %q", s.namespace)
 	}
-	var errs []error
-	if f.NArg() > 0 {
-		errs = append(errs, fmt.Errorf("expected flags only, found %q", f.Arg(0)))
+	if problems := validation.IsDNS1123Subdomain(s.serviceAccount); len(problems) > 0 {
+		return fmt.Errorf("--service-account: expected the name of a ServiceAccount, found %q", s.serviceAccount)
 	}
+	return nil
+}
+
+func (s *settings) checkSelector() error {
 	var err error
 	if s.replicas, err = labels.Parse(s.replicasSelector); err != nil {
-		errs = append(errs, fmt.Errorf("--replicas-selector: %w", err))
-	} else if s.replicas.Empty() {
-		errs = append(errs, errors.New("--replicas-selector: expected labels; an empty selector would take every Pod for a replica"))
+		return fmt.Errorf("--replicas-selector: %w", err)
 	}
-	return s, errors.Join(errs...)
+	if s.replicas.Empty() {
+		return errors.New("--replicas-selector: expected labels; an empty selector would take every Pod for a replica")
+	}
+	return nil
+}
+
+// checkEgress refuses what would otherwise be passed over.
+func (s *settings) checkEgress() error {
+	if s.egressProxy != "" || s.egressCA != "" {
+		return errors.New("--egress-proxy, --egress-ca: this build cannot ask issuers through a proxy yet")
+	}
+	return nil
 }
 
 func (s *settings) options(log *slog.Logger) controllers.Options {

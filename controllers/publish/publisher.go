@@ -116,6 +116,19 @@ func (p *Publisher) try(ctx context.Context, spec *policy.Spec, floor uint64) (P
 	return Published{Revision: plan.Pointer.Revision, Digest: plan.Pointer.Digest, Moved: true, Bytes: p.bytes}, nil
 }
 
+// Read reads what is published; nil when nothing is.
+func (p *Publisher) Read(ctx context.Context) (*policy.Spec, error) {
+	_, current, _, err := p.pointer(ctx)
+	if err != nil || current == nil {
+		return nil, err
+	}
+	return wire.Decode(*current, func(name string) ([]byte, error) {
+		var secret corev1.Secret
+		err := p.client.Get(ctx, types.NamespacedName{Namespace: p.namespace, Name: name}, &secret)
+		return secret.Data[wire.ChunkKey], err
+	})
+}
+
 // look lists the slots that there are. It comes before the pointer is read: a slot
 // that somebody writes after that has another version, so that we cannot overwrite
 // what a newer pointer names.

@@ -31,6 +31,8 @@ type Verdict struct {
 // Service is what is known about a TokenService.
 type Service struct {
 	Keys []v1alpha1.SigningKeyStatus
+	// KeysReady tells how they are; nil before they were looked at.
+	KeysReady *metav1.Condition
 	// OneTime is how many clients in force need one-time state that all replicas see.
 	OneTime int
 }
@@ -108,6 +110,9 @@ func (v *Verdict) conditions(old map[string]any, before map[string]metav1.Condit
 		case v1alpha1.ConditionProgrammed:
 			v.programmed(&c, old, before, w)
 		case v1alpha1.ConditionStoreReady:
+			if v.Service != nil && v.Service.KeysReady != nil {
+				out, counted = append(out, *v.Service.KeysReady), append(counted, *v.Service.KeysReady)
+			}
 			v.storeReady(&c, w)
 			out = append(out, c)
 			if v.Service == nil || v.Service.OneTime == 0 {
