@@ -101,12 +101,8 @@ func New(o Options) *Engine {
 	e.issuers = issuer.New(issuer.Options{
 		Now: o.Now, Observer: fetches{e.metrics}, OnChange: o.OnIssuerChange, Logger: o.Log, CarrierFresh: o.CarrierFresh,
 	})
-	e.uses = store.NewMemory(o.Now, store.MemoryLimits{})
-	if o.Ring.First() {
-		e.uses.First()
-	}
 	use := &exchange.Exchanger{
-		Clients:  clientauth.New(e.issuers, e.uses, clientauth.Options{}),
+		Clients:  clientauth.New(e.issuers, e.once(), clientauth.Options{}),
 		Subjects: subject.New(e.issuers, o.Ring, subject.Options{}),
 		Keys:     o.Ring,
 		Audit:    o.Audit,
