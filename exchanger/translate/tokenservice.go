@@ -136,11 +136,7 @@ func (w *world) serviceSigning(s *service) {
 	in := &s.api.Spec.Signing
 	s.spec.Algorithm = string(oneOf(s.object, "spec.signing.algorithm", in.Algorithm, "ES256", "ES384", "EdDSA", "RS256", "PS256"))
 	source := oneOf(s.object, "spec.signing.source", in.Source, v1alpha1.KeySourceManaged, v1alpha1.KeySourceSecretRef, v1alpha1.KeySourceExternal)
-	if source != v1alpha1.KeySourceManaged {
-		s.notSupported("spec.signing.source", "%s is not served yet; served: Managed", source)
-	} else if in.SecretRef != nil || in.External != nil {
-		s.invalid("spec.signing", "secretRef and external need the source of that name")
-	}
+	w.serviceKeys(s, source, in)
 	r := policy.Rotation{
 		Period:      s.duration("spec.signing.rotation.period", in.Rotation.Period, 720*time.Hour, time.Second, 2*year),
 		PrePublish:  s.duration("spec.signing.rotation.prePublish", in.Rotation.PrePublish, time.Hour, time.Second, 2*year),

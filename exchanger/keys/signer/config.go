@@ -11,12 +11,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"path"
-	"strconv"
-	"strings"
 
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/exchequer-dev/exchequer/exchanger/keys/signer/address"
 )
 
 // Config says where a signer is and how to reach it. Printing one shows the
@@ -40,12 +39,6 @@ func (c Config) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.Address
 // LogValue hides the private key from slog.
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.Address) }
 
-const (
-	unixScheme = "unix://"
-	// maxSocketBytes is what an address of a unix socket holds on Linux.
-	maxSocketBytes = 107
-)
-
 // Validate reports a signer that cannot be reached as it is described.
 func (c Config) Validate() error {
 	_, _, err := c.dial()
@@ -54,21 +47,19 @@ func (c Config) Validate() error {
 
 // dial returns gRPC's target and the credentials.
 func (c Config) dial() (string, credentials.TransportCredentials, error) {
-	if socket, ok := strings.CutPrefix(c.Address, unixScheme); ok {
-		switch {
-		case !path.IsAbs(socket) || path.Clean(socket) != socket:
-			return "", nil, errors.New("the signer's address: expected unix:// and a clean absolute path")
-		case len(socket) > maxSocketBytes:
-			return "", nil, fmt.Errorf("the signer's address: a socket's path has at most %d bytes", maxSocketBytes)
-		case c.CABundle+c.Certificate+c.PrivateKey != "":
-			return "", nil, errors.New("the signer's address: certificates have no effect on a unix socket")
-		}
+	local, err := address.Parse(c.Address)
+	switch {
+	case err != nil:
+		return "", nil, fmt.Errorf("the signer's address: %w", err)
+	case local && c.CABundle+c.Certificate+c.PrivateKey != "":
+		return "", nil, errors.New("the signer's address: certificates have no effect on a unix socket")
+	case local:
 		// Who may connect is what the socket's directory says.
 		return c.Address, insecure.NewCredentials(), nil
 	}
-	host, port, err := net.SplitHostPort(c.Address)
-	if n, portErr := strconv.ParseUint(port, 10, 16); err != nil || host == "" || portErr != nil || n == 0 {
-		return "", nil, errors.New("the signer's address: expected unix:///path or host:port")
+	host, _, err := net.SplitHostPort(c.Address)
+	if err != nil {
+		return "", nil, errors.New("the signer's address: expected host:port")
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM([]byte(c.CABundle)) {
