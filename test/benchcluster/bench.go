@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -97,7 +98,7 @@ func (b *bench) populate(ctx context.Context) (err error) {
 // start runs one controller and two exchangers and waits until they serve.
 func (b *bench) start(ctx context.Context) (err error) {
 	progress("%d policies: starting the controller", b.policies)
-	if b.control, err = b.cluster.NewController(ctx, "controller-0", rig.ProcessOptions{Flags: b.profile("controller-0")}); err != nil {
+	if b.control, err = b.cluster.NewController(ctx, "controller-0", rig.ProcessOptions{Env: b.profile("controller-0")}); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -123,7 +124,7 @@ func (b *bench) start(ctx context.Context) (err error) {
 	b.result.published = time.Since(began)
 	for i := range 2 {
 		name := fmt.Sprintf("exchanger-%d", i)
-		r, err := b.cluster.NewReplica(ctx, name, rig.ProcessOptions{Flags: b.profile(name)})
+		r, err := b.cluster.NewReplica(ctx, name, rig.ProcessOptions{Env: b.profile(name)})
 		if err != nil {
 			return err
 		}
@@ -146,7 +147,15 @@ func (b *bench) profile(name string) []string {
 	if b.profiles == "" {
 		return nil
 	}
-	return []string{"--cpu-profile", fmt.Sprintf("%s/%s-%d.prof", b.profiles, name, b.policies)}
+	return []string{fmt.Sprintf("RIG_PROFILE=%s/%s-%d.prof", b.profiles, name, b.policies)}
+}
+
+// profiling tells the programs to begin or to end their profiles.
+func (b *bench) profiling(s syscall.Signal) error {
+	if b.profiles == "" {
+		return nil
+	}
+	return errors.Join(b.control.Signal(s), b.replicas[0].Signal(s))
 }
 
 // allProgrammed waits until no policy waits for its condition.

@@ -22,7 +22,7 @@ import (
 func main() {
 	sizes := flag.String("policies", "100,1000,10000", "numbers of policies, separated by commas")
 	changes := flag.Int("changes", 50, "measured changes of each kind")
-	profiles := flag.String("profiles", "", "keep CPU profiles of controller and exchangers in this folder (needs --cpu-profile in both)")
+	profiles := flag.String("profiles", "", "keep CPU and heap profiles of controller and exchangers while policies are applied in this folder")
 	keep := flag.Bool("keep-logs", false, "do not delete the folder with the programs' logs")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -48,7 +48,11 @@ func run(ctx context.Context, sizes string, changes int, profiles string, keep b
 		defer func() { _ = os.RemoveAll(dir) }()
 	}
 	progress("building the programs")
-	programs, err := rig.Build(ctx, filepath.Join(dir, "bin"))
+	var edits []rig.Edit
+	if profiles != "" {
+		edits = rig.Profiled()
+	}
+	programs, err := rig.Build(ctx, filepath.Join(dir, "bin"), edits...)
 	if err != nil {
 		return err
 	}

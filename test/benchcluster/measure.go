@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,6 +32,9 @@ func listEverything() metav1.ListOptions { return metav1.ListOptions{ResourceVer
 // and resumes an issuer.
 func (b *bench) measureChanges(ctx context.Context) error {
 	progress("%d policies: measuring %d changes of each kind", b.policies, b.changes)
+	if err := b.profiling(syscall.SIGUSR1); err != nil {
+		return err
+	}
 	cpu := []time.Duration{b.control.CPU(), b.replicas[0].CPU()}
 	for i := range b.changes {
 		o, err := b.policy(i)
@@ -60,6 +64,9 @@ func (b *bench) measureChanges(ctx context.Context) error {
 		if (i+1)%25 == 0 {
 			progress("  applied %d: p50 %s", i+1, rig.Percentile(b.result.apply, 50))
 		}
+	}
+	if err := b.profiling(syscall.SIGUSR2); err != nil {
+		return err
 	}
 	n := time.Duration(b.changes)
 	b.result.controllerCPU, b.result.exchangerCPU = (b.control.CPU()-cpu[0])/n, (b.replicas[0].CPU()-cpu[1])/n

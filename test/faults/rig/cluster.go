@@ -153,7 +153,7 @@ func (c *Cluster) installKinds(ctx context.Context) error {
 			return err
 		}
 	}
-	definitions := c.Dynamic.Resource(resourceOfCRDs())
+	definitions := c.Dynamic.Resource(CRDs())
 	return Until(ctx, "the kinds are served", func(ctx context.Context) error {
 		list, err := definitions.List(ctx, metav1.ListOptions{})
 		if err != nil {

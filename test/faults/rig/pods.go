@@ -24,7 +24,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-func resourceOfCRDs() schema.GroupVersionResource {
+// CRDs is the resource of the kinds.
+func CRDs() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
 }
 
@@ -348,4 +349,11 @@ func (c *Cluster) Replicas() []*Replica {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(c.replicas), func(r *Replica) bool { return r.gone.Load() })
+}
+
+// Controllers are all that were made.
+func (c *Cluster) Controllers() []*Controller {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.others)
 }

@@ -21,7 +21,8 @@ type Programs struct {
 	Controller, Exchanger string
 }
 
-// Edit replaces a text that stands exactly once in a file of the repository.
+// Edit replaces a text that stands exactly once in a file of the repository; with
+// no text to replace, it is a new file.
 type Edit struct {
 	File, From, To string
 }
@@ -58,6 +59,13 @@ func writeOverlay(root, dir string, edits []Edit) (string, error) {
 	texts := map[string]string{}
 	for _, e := range edits {
 		path := filepath.Join(root, filepath.FromSlash(e.File))
+		if e.From == "" {
+			if _, err := os.Stat(path); err == nil {
+				return "", fmt.Errorf("%s is there already", e.File)
+			}
+			texts[path] = e.To
+			continue
+		}
 		if _, read := texts[path]; !read {
 			b, err := os.ReadFile(path)
 			if err != nil {
@@ -99,4 +107,43 @@ func Repository() (string, error) {
 		}
 		dir = parent
 	}
+}
+
+// Profiled has each program write a CPU profile into the file that RIG_PROFILE
+// names, from SIGUSR1 on until SIGUSR2. The released programs have no such thing.
+func Profiled() []Edit {
+	const text = `package main
+
+import (
+	"os"
+	"os/signal"
+	"runtime/pprof"
+	"syscall"
+)
+
+func init() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
+	go func() {
+		var file *os.File
+		for s := range signals {
+			switch {
+			case s == syscall.SIGUSR1 && file == nil:
+				if f, err := os.Create(os.Getenv("RIG_PROFILE")); err == nil && pprof.StartCPUProfile(f) == nil {
+					file = f
+				}
+			case s == syscall.SIGUSR2 && file != nil:
+				pprof.StopCPUProfile()
+				if f, err := os.Create(os.Getenv("RIG_PROFILE") + ".heap"); err == nil {
+					_ = pprof.WriteHeapProfile(f)
+					_ = f.Close()
+				}
+				_ = file.Close()
+				file = nil
+			}
+		}
+	}()
+}
+`
+	return []Edit{{File: "cmd/controller/rig_profile.go", To: text}, {File: "cmd/exchanger/rig_profile.go", To: text}}
 }

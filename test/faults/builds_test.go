@@ -1,0 +1,67 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faults_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/exchequer-dev/exchequer/test/faults/rig"
+)
+
+// builds are the programs with edits that tests have asked for.
+var builds = struct { //nolint:gochecknoglobals // one per test binary is the point
+	sync.Mutex
+	dir  string
+	made map[string]rig.Programs
+}{made: map[string]rig.Programs{}}
+
+// with is a build of the programs with edits. It is made once.
+func with(t *testing.T, edits ...rig.Edit) *rig.Programs {
+	t.Helper()
+	builds.Lock()
+	defer builds.Unlock()
+	key := fmt.Sprint(edits)
+	p, ok := builds.made[key]
+	if !ok {
+		dir := filepath.Join(builds.dir, fmt.Sprintf("edited-%d", len(builds.made)))
+		must(t, os.MkdirAll(dir, 0o700))
+		var err error
+		p, err = rig.Build(t.Context(), dir, edits...)
+		must(t, err)
+		builds.made[key] = p
+	}
+	return &p
+}
+
+// hurried has the controller look after keys, heartbeat and slots every second
+// instead of every minute.
+func hurried() []rig.Edit {
+	return []rig.Edit{{File: "controllers/options.go", From: "	beat = time.Minute\n", To: "	beat = time.Second\n"}}
+}
+
+// sixtyfold makes every time that a rotation of keys hangs on a sixtieth of what
+// it is: what a verifier may cache, by how much clocks may differ, how long a key
+// must have been published, how long a retired one stays, how often somebody
+// looks. The proportions, and the code, are those of the released program.
+func sixtyfold() []rig.Edit {
+	return append(hurried(),
+		rig.Edit{File: "exchanger/translate/tokenservice.go", From: "const minPrePublish = 5*time.Minute + 60*time.Second\n", To: "const minPrePublish = 5*time.Second + 1*time.Second\n"},
+		rig.Edit{File: "exchanger/server/routes.go", From: "	maxAge    = 5 * time.Minute\n	clockSkew = time.Minute\n", To: "	maxAge    = 5 * time.Second\n	clockSkew = time.Second\n"},
+		rig.Edit{File: "controllers/keystore/manager.go", From: "const tokenSlack = time.Minute\n", To: "const tokenSlack = time.Second\n"},
+		rig.Edit{File: "controllers/keystore/manager.go", From: "const fresh = 20 * time.Second\n", To: "const fresh = 333 * time.Millisecond\n"},
+	)
+}
+
+// next is the version after this one, as far as snapshots go: it reads their
+// format and one more, and writes the newer one as soon as every replica reads it.
+func next() []rig.Edit {
+	return []rig.Edit{
+		{File: "exchanger/wire/names.go", From: "func ReadsFormats() []int32 { return []int32{policy.Format} }", To: "func ReadsFormats() []int32 { return []int32{policy.Format, policy.Format + 1} }"},
+		{File: "exchanger/wire/names.go", From: "func writesFormats() []int { return []int{policy.Format} }", To: "func writesFormats() []int { return []int{policy.Format + 1, policy.Format} }"},
+	}
+}

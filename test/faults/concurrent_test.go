@@ -1,0 +1,186 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faults_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/exchequer-dev/exchequer/exchanger/wire"
+	"github.com/exchequer-dev/exchequer/test/faults/rig"
+)
+
+// history is every state of a Secret while it was watched.
+type history struct {
+	mu     sync.Mutex
+	states []map[string][]byte
+	err    error
+	stop   func()
+	group  sync.WaitGroup
+}
+
+// watch begins to note the states of a Secret.
+func (i *installation) watch(name string) *history {
+	i.t.Helper()
+	h := &history{}
+	w, err := i.Client.CoreV1().Secrets(rig.Namespace).Watch(i.t.Context(), metav1.ListOptions{FieldSelector: "metadata.name=" + name})
+	must(i.t, err)
+	h.stop = w.Stop
+	h.group.Go(func() {
+		for event := range w.ResultChan() {
+			s, ok := event.Object.(*corev1.Secret)
+			h.mu.Lock()
+			if ok {
+				h.states = append(h.states, s.Data)
+			} else {
+				h.err = fmt.Errorf("the watch of %s says %s", name, event.Type)
+			}
+			h.mu.Unlock()
+		}
+	})
+	return h
+}
+
+func (h *history) end() ([]map[string][]byte, error) {
+	h.stop()
+	h.group.Wait()
+	return h.states, h.err
+}
+
+func TestF276F277TwoControllersAtOnceMakeOneHistory(t *testing.T) {
+	t.Parallel()
+	i := install(t, plan{})
+	pointers, keys := i.watch(wire.PointerName), i.watch(wire.KeysName)
+	alone := rig.ProcessOptions{Flags: []string{"--leader-elect=false"}}
+	i.controller("controller-0", alone)
+	i.controller("controller-1", alone)
+	for n := range 2 {
+		i.replica(fmt.Sprintf("exchanger-%d", n), rig.ProcessOptions{})
+	}
+	for _, r := range i.Replicas() {
+		must(t, r.AwaitReady(t.Context()))
+	}
+	load, _ := i.load(2, 20*time.Millisecond)
+	var names []string
+	for n := range 10 {
+		names = append(names, i.churn(fmt.Sprintf("both-%d", n), 3)...)
+		// Both look at every object again and again; the status must settle, too.
+		if n%5 == 4 {
+			i.remove(strings.Replace(rig.Policy, "name: images}\nspec", "name: "+names[0]+"}\nspec", 1))
+			names = names[1:]
+		}
+	}
+	p, spec := i.publishes(names...)
+	must(t, rig.Until(t.Context(), "every policy is programmed", func(ctx context.Context) error { return i.programmed(ctx, names) }))
+	if want := len(names) + 1; len(spec.Policies) != want {
+		t.Errorf("%d policies are published, expected %d", len(spec.Policies), want)
+	}
+	answered := load.Stop()
+	if failed := answered.Failed(); len(failed) > 0 {
+		t.Errorf("of %d exchanges %d failed: %s", len(answered), len(failed), failed)
+	}
+	revisions := checkPointers(t, pointers)
+	generations := checkKeys(t, keys)
+	figure(t, "two controllers at once, neither asking for the lease, both publishing",
+		"%d publications, revisions 1 to %d, each higher than the one before and none twice; %d versions of the signing keys, one active key in each and the same one; %d exchanges, %d failed",
+		revisions, p.Revision, generations, len(answered), len(answered.Failed()))
+}
+
+// checkPointers wants every publication to have a higher revision than the one
+// before; a heartbeat leaves the document as it is.
+func checkPointers(t *testing.T, h *history) (publications int) {
+	t.Helper()
+	states, err := h.end()
+	must(t, err)
+	var last string
+	var revision uint64
+	for _, s := range states {
+		if document := string(s[wire.PointerKey]); document != last {
+			p, err := wire.ParsePointer(s[wire.PointerKey])
+			must(t, err)
+			if p.Revision <= revision {
+				t.Errorf("revision %d follows %d", p.Revision, revision)
+			}
+			last, revision = document, p.Revision
+			publications++
+		}
+	}
+	return publications
+}
+
+// checkKeys wants one active key, and the same in every version, while no
+// rotation is due.
+func checkKeys(t *testing.T, h *history) (versions int) {
+	t.Helper()
+	states, err := h.end()
+	must(t, err)
+	var active string
+	for _, s := range states {
+		document, ok := s["default.json"]
+		if !ok {
+			continue
+		}
+		versions++
+		kids, err := activeKeys(document)
+		must(t, err)
+		switch {
+		case len(kids) != 1:
+			t.Errorf("%d keys are active: %v", len(kids), kids)
+		case active != "" && active != kids[0]:
+			t.Errorf("key %s is active after %s, and no rotation was due", kids[0], active)
+		}
+		active = kids[0]
+	}
+	if versions == 0 {
+		t.Error("there were no signing keys")
+	}
+	return versions
+}
+
+func activeKeys(document []byte) ([]string, error) {
+	var line struct {
+		Slots []struct {
+			KeyID string `json:"keyID"`
+			State string `json:"state"`
+		} `json:"slots"`
+	}
+	if err := json.Unmarshal(document, &line); err != nil {
+		return nil, errors.New("the key document is no JSON")
+	}
+	var active []string
+	for _, s := range line.Slots {
+		if s.State == "Active" {
+			active = append(active, s.KeyID)
+		}
+	}
+	return active, nil
+}
+
+// programmed says whether policies are in force on every replica, by their status.
+func (i *installation) programmed(ctx context.Context, names []string) error {
+	list, err := i.Dynamic.Resource(rig.Kind("exchangepolicies")).Namespace("media").List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	want := map[string]bool{}
+	for _, n := range names {
+		want[n] = true
+	}
+	for k := range list.Items {
+		o := &list.Items[k]
+		if status, reason, message := rig.Condition(o, "Programmed"); want[o.GetName()] && status != "True" {
+			return fmt.Errorf("%s is %q: %s: %s", o.GetName(), status, reason, message)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,68 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package faults_test
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/exchequer-dev/exchequer/test/faults/rig"
+)
+
+func keyID(t *testing.T, token string) string {
+	t.Helper()
+	parsed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256})
+	must(t, err)
+	return parsed.Signatures[0].Header.KeyID
+}
+
+func contains(text, part string) bool { return strings.Contains(text, part) }
+
+// TestF330WhatIsDeletedUnderLoadIsRefusedEverywhereSoon: the last token that was
+// given counts, on any replica.
+func TestF330WhatIsDeletedUnderLoadIsRefusedEverywhereSoon(t *testing.T) {
+	t.Parallel()
+	const rounds = 12
+	i := install(t, plan{controllers: 1, replicas: 3, manifests: probeClient("gone")})
+	var took []time.Duration
+	issuer := fmt.Sprintf("apiVersion: exchequer.dev/v1alpha1\nkind: TrustedIssuer\nmetadata: {name: corp}\nspec:\n  jwt:\n    issuer: {url: \"https://login.corp.example\", audiences: [\"https://sts.example.com\"]}\n    keys: {inline: $CORPKEYS}\n  allowedNamespaces: {all: true}\n  claimMappings: {groups: {claim: groups}, scopes: {claim: scope}}\n")
+	for round := range rounds {
+		i.apply(probePolicy("gone"))
+		i.everywhere("media/gone", true)
+		load := rig.StartLoad(t.Context(), rig.LoadOptions{
+			Targets: i.Serving, Workers: 6, Pace: 5 * time.Millisecond,
+			Form: func() url.Values { return i.Form("media/gone") },
+		})
+		must(t, load.Await(t.Context(), 100))
+		began := time.Now()
+		if round%2 == 0 {
+			i.remove(probePolicy("gone"))
+		} else {
+			must(t, i.Dynamic.Resource(rig.Kind("trustedissuers")).Delete(t.Context(), "corp", metav1.DeleteOptions{}))
+		}
+		i.everywhere("media/gone", false)
+		must(t, load.Await(t.Context(), 200))
+		last := began
+		for _, a := range load.Stop() {
+			if a.Allowed() && a.Began.After(last) {
+				last = a.Began
+			}
+		}
+		took = append(took, last.Sub(began))
+		if round%2 == 1 {
+			i.apply(issuer)
+		}
+	}
+	p50, p99 := rig.Percentile(took, 50), rig.Percentile(took, 99)
+	if p99 > 5*time.Second {
+		t.Errorf("the last token was given %s after the deletion, expected at most 5 s", p99)
+	}
+	figure(t, "policy or trusted issuer deleted under load, 3 replicas", "the last token on any replica was asked for %d ms (p50) and %d ms (p99) after the deletion, of %d", p50.Milliseconds(), p99.Milliseconds(), len(took))
+}
