@@ -50,6 +50,8 @@
 //	""                        secrets, resourceNames [exchequer-snapshot, its 128
 //	                          slots, exchequer-keys, exchequer-credentials]   update delete
 //	""                        configmaps                    get list watch
+//	""                        serviceaccounts, resourceNames
+//	                          [exchequer-exchanger]         get
 //	""                        pods                          get list watch
 //	exchequer.dev             exchangerreplicas             get list watch
 //	coordination.k8s.io       leases                        create
