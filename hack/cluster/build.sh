@@ -2,10 +2,11 @@
 # Builds the programs that tests and the local cluster run, from Go modules
 # pinned in hack/tools/*/go.mod, into a cache that survives the checkout.
 #
-# usage: hack/cluster/build.sh [--where] test|cluster
+# usage: hack/cluster/build.sh [--where] test|cluster|oldest
 #
 #   test      kube-apiserver, etcd, kubectl, helm: what `make test` needs
 #   cluster   these and everything else that a node runs
+#   oldest    what `make test-oldest` needs: the oldest API server that we support
 #   --where   build nothing; print the folder, fail when something is missing
 #
 # The folder is printed on stdout, everything for people goes to stderr.
@@ -26,6 +27,7 @@ fi
 set_name=${1:-}
 case $set_name in
 test) programs=(kubernetes/kube-apiserver kubernetes/kubectl etcd/etcd helm/helm) ;;
+oldest) programs=(kubernetes-oldest/kube-apiserver kubernetes/kubectl etcd/etcd) ;;
 cluster) programs=(
 	kubernetes/kube-apiserver kubernetes/kubectl etcd/etcd helm/helm
 	kubernetes/kube-controller-manager kubernetes/kube-scheduler kubernetes/kubelet kubernetes/kube-proxy
@@ -54,7 +56,7 @@ pinned() {
 # package PROGRAM: what `go build` is given.
 package() {
 	case $1 in
-	kubernetes/*) echo "k8s.io/kubernetes/cmd/${1#*/}" ;;
+	kubernetes/* | kubernetes-oldest/*) echo "k8s.io/kubernetes/cmd/${1#*/}" ;;
 	etcd/etcd) echo go.etcd.io/etcd/server/v3 ;;
 	helm/helm) echo helm.sh/helm/v3/cmd/helm ;;
 	containerd/*) echo "github.com/containerd/containerd/v2/cmd/${1#*/}" ;;
@@ -71,8 +73,8 @@ package() {
 flags() {
 	local version
 	case $1 in
-	kubernetes)
-		version=$(pinned kubernetes k8s.io/kubernetes)
+	kubernetes | kubernetes-oldest)
+		version=$(pinned "$1" k8s.io/kubernetes)
 		local p=k8s.io/component-base/version minor=${version#v1.}
 		echo "-ldflags=-s -w -X $p.gitVersion=$version -X $p.gitMajor=1 -X $p.gitMinor=${minor%%.*} -X $p.gitTreeState=clean -X $p.buildDate=2026-01-01T00:00:00Z -X $p.gitCommit=module -X k8s.io/client-go/pkg/version.gitVersion=$version"
 		;;
@@ -92,7 +94,7 @@ flags() {
 # know whether to wait or to fetch a coffee.
 estimate() {
 	case $1 in
-	kubernetes/kube-apiserver) echo "about 2 min" ;;
+	*/kube-apiserver) echo "about 2 min" ;;
 	kubernetes/kubelet | kubernetes/kube-controller-manager | kubernetes/kubectl | helm/helm | etcd/etcd | containerd/containerd | coredns/coredns) echo "about 1 min" ;;
 	*) echo "some seconds" ;;
 	esac

@@ -35,3 +35,12 @@ image-tar: ## Write the image to bin/image.tar, without Docker (VERSION=dev, IMA
 	@$(GO) -C hack/tools/image run ./mkimage -o $(CURDIR)/bin/image.tar -t $(IMAGE_TAR_TAG) -arch $$($(GO) env GOARCH) \
 	  -entrypoint /usr/local/bin/exchequer $(foreach p,$(PROGRAMS),$(CURDIR)/bin/image/$(p)=/usr/local/bin/$(p))
 	@echo "bin/image.tar holds $(IMAGE_TAR_TAG), $$(du -h bin/image.tar | cut -f1)"
+
+# What talks to an API server in tests does so here as well. Its folder is built
+# from hack/tools/kubernetes-oldest.
+OLDEST_PACKAGES ?= ./test/cluster ./test/chart ./controllers/...
+
+.PHONY: test-oldest
+test-oldest: ## Run the tests with an API server on the oldest one that is supported.
+	@hack/cluster/build.sh oldest >/dev/null
+	KUBEBUILDER_ASSETS="$$(hack/cluster/build.sh --where oldest)" $(GO) test -p $(TEST_PARALLEL) $(TEST_ARGS) $(OLDEST_PACKAGES)

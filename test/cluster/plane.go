@@ -55,6 +55,7 @@ func WithArgument(name string, values ...string) Option {
 // Plane is a running API server with its etcd.
 type Plane struct {
 	environment *envtest.Environment
+	guard       *guard
 	admin       *rest.Config
 	dir         string
 	users       sync.Mutex
@@ -139,13 +140,16 @@ func start(with ...Option) (*Plane, error) {
 		ControlPlaneStartTimeout: patience,
 		ControlPlaneStopTimeout:  patience,
 	}}
+	if plane.guard, err = watch(dir, programs); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
 	if !o.noCRDs {
 		if plane.environment.CRDs, err = CRDs(); err != nil {
-			return nil, errors.Join(err, os.RemoveAll(dir))
+			return nil, errors.Join(err, plane.guard.end())
 		}
 	}
 	if err := plane.configure(o); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, plane.guard.end())
 	}
 	if plane.admin, err = plane.environment.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting kube-apiserver and etcd of %s: %w", programs, err), plane.stop())
@@ -157,9 +161,14 @@ func start(with ...Option) (*Plane, error) {
 // keeps its certificates and keys when a test stops and starts it.
 func (p *Plane) configure(o options) error {
 	server := p.environment.ControlPlane.GetAPIServer()
-	server.CertDir = filepath.Join(p.dir, "apiserver")
-	if err := os.Mkdir(server.CertDir, 0o700); err != nil {
-		return err
+	server.Path = p.guard.program("kube-apiserver")
+	server.CertDir = filepath.Join(p.dir, "apiserver-certs")
+	etcd := &envtest.Etcd{Path: p.guard.program("etcd"), DataDir: filepath.Join(p.dir, "etcd-data")}
+	p.environment.ControlPlane.Etcd = etcd
+	for _, dir := range []string{server.CertDir, etcd.DataDir} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return err
+		}
 	}
 	flags := server.Configure()
 	if o.issuer != "" {
@@ -181,7 +190,7 @@ func (p *Plane) configure(o options) error {
 }
 
 func (p *Plane) stop() error {
-	return errors.Join(p.environment.Stop(), os.RemoveAll(p.dir))
+	return errors.Join(p.environment.Stop(), p.guard.end())
 }
 
 // CRDs are the kinds of config/crd.

@@ -36,13 +36,15 @@ var _ = Describe("An installation", Ordered, ContinueOnFailure, func() {
 	})
 
 	It("comes up from the chart in a restricted namespace", func(ctx SpecContext) {
-		helm(ctx, append([]string{"install", release, chart, "--wait", "--timeout", patience.String()}, values()...)...)
+		helm(ctx, append([]string{"install", release, chart}, values()...)...)
+		kubectl(ctx, "rollout", "status", "--namespace", system, "--timeout", patience.String(), "deployment/exchequer-controller")
 	}, NodeTimeout(patience+time.Minute))
 
 	It("has the objects of the examples in force on every replica", func(ctx SpecContext) {
 		for _, file := range []string{"1-platform.yaml", "2-media.yaml", "3-shop.yaml"} {
 			apply(ctx, examples+"/"+file)
 		}
+		kubectl(ctx, "rollout", "status", "--namespace", system, "--timeout", patience.String(), "deployment/exchequer-exchanger")
 		inForce(ctx)
 		out := kubectl(ctx, "get", "exchequer", "--all-namespaces")
 		Expect(out).To(ContainSubstring("frontend-gets-images"))
