@@ -35,7 +35,7 @@ func (a *Authenticator) assertion(ctx context.Context, svc *policy.TokenService,
 	}
 	key := trust.Key{Service: svc.Name(), Digest: sha256.Sum256([]byte(c.Assertion))}
 	if acct, ok := a.recall(svc, &key, now); ok {
-		return a.serviceAccount(svc, acct, c.ClientID, key.Digest, now)
+		return a.serviceAccount(ctx, svc, acct, &c, &key, now)
 	}
 	parsed, err := jose.Parse(c.Assertion, a.limits)
 	if err != nil {
@@ -52,7 +52,7 @@ func (a *Authenticator) assertion(ctx context.Context, svc *policy.TokenService,
 	if ref != nil {
 		return Authenticated{}, ref
 	}
-	auth, ref := a.serviceAccount(svc, acct, c.ClientID, key.Digest, now)
+	auth, ref := a.serviceAccount(ctx, svc, acct, &c, &key, now)
 	if ref == nil {
 		a.accounts.Put(key, acct, trust.Cost(len(c.Assertion)), acct.until())
 	}

@@ -58,6 +58,9 @@ type Options struct {
 	Limits jose.Limits
 	// Cache bounds what is remembered of verified service-account tokens.
 	Cache trust.Limits
+	// Reviewer asks the API server about tokens whose TrustedIssuer wants that; nil:
+	// nobody can, and such tokens are not accepted.
+	Reviewer trust.Reviewer
 }
 
 // Authenticator authenticates clients. It is safe for concurrent use.
@@ -66,6 +69,7 @@ type Authenticator struct {
 	uses     store.Store
 	limits   jose.Limits
 	accounts *trust.Cache[*account]
+	reviews  *trust.Reviews
 	keySets  *trust.Cache[*jose.KeySet]
 }
 
@@ -75,6 +79,7 @@ func New(issuers trust.Keys, uses store.Store, o Options) *Authenticator {
 	return &Authenticator{
 		issuers: issuers, uses: uses, limits: o.Limits,
 		accounts: trust.NewCache[*account](o.Cache),
+		reviews:  trust.NewReviews(o.Reviewer),
 		// A client has at most eight key sets of a few keys; 4,096 sets of 4 KiB
 		// are 16 MiB. What does not fit is parsed again when it is needed.
 		keySets: trust.NewCache[*jose.KeySet](trust.Limits{Entries: 4096, Bytes: 64 << 20}),

@@ -107,7 +107,7 @@ func reject(t testing.TB, w *world.World, a *clientauth.Authenticator, c clienta
 		t.Fatal("something of a client comes with the refusal")
 	}
 	want := policy.Denied
-	if reason == policy.KeysUnavailable || reason == policy.StoreUnavailable {
+	if reason == policy.KeysUnavailable || reason == policy.StoreUnavailable || reason == policy.UpstreamUnavailable {
 		want = policy.Unable
 	}
 	if ref.Reason != reason || ref.Outcome != want {

@@ -27,6 +27,8 @@ type account struct {
 	notBefore            time.Time
 	skew, maxAge         time.Duration
 	revokedBefore        time.Time
+	// review says that the API server must vouch for the token at every use.
+	review bool
 }
 
 func (a *account) until() time.Time { return a.expires.Add(a.skew) }
@@ -60,6 +62,7 @@ func (a *Authenticator) verifyAccount(ctx context.Context, svc *policy.TokenServ
 		proof: proof, issuer: ti.Name(), rawIssuer: t.RawIssuer, subject: t.RawSubject,
 		expires: t.ExpiresAt, since: t.IssuedAt, notBefore: t.NotBefore,
 		skew: ti.Spec().ClockSkew, maxAge: ti.Spec().MaxTokenAge, revokedBefore: ti.Spec().RevokeIssuedBefore,
+		review: ti.Spec().TokenReview,
 	}
 	if len(t.Audiences) == 1 {
 		acct.audience = t.Audiences[0]
@@ -73,7 +76,7 @@ func (a *Authenticator) verifyAccount(ctx context.Context, svc *policy.TokenServ
 // credential says of a refusal that it is about a client's credential. That
 // nobody can tell now stays what it is.
 func credential(ref *policy.Refusal) *policy.Refusal {
-	if ref.Reason != policy.KeysUnavailable {
+	if ref.Reason != policy.KeysUnavailable && ref.Reason != policy.UpstreamUnavailable {
 		ref.Reason = policy.ClientCredentials
 	}
 	ref.Detail = "client assertion: " + ref.Detail
@@ -95,16 +98,24 @@ func (a *account) read(claims map[string]any) bool {
 }
 
 // serviceAccount finds the client that a verified service account authenticates.
-func (a *Authenticator) serviceAccount(svc *policy.TokenService, acct *account, clientID string, digest [sha256.Size]byte, now time.Time) (Authenticated, *policy.Refusal) {
+func (a *Authenticator) serviceAccount(ctx context.Context, svc *policy.TokenService, acct *account, given *Credentials, key *trust.Key, now time.Time) (Authenticated, *policy.Refusal) {
 	if ref := acct.check(svc, now); ref != nil {
 		return Authenticated{}, ref
 	}
-	c, ref := acct.client(svc, clientID)
+	c, ref := acct.client(svc, given.ClientID)
 	if ref != nil {
 		return Authenticated{}, ref
 	}
+	if acct.review {
+		// Last, and at every use: nobody makes us ask for what would be refused anyway.
+		if ref := a.reviews.Check(ctx, trust.Question{
+			Key: *key, Token: given.Assertion, Issuer: acct.issuer, Audiences: svc.Spec().AssertionAudiences, Subject: acct.subject, UID: acct.uid,
+		}, now); ref != nil {
+			return Authenticated{}, credential(ref)
+		}
+	}
 	return Authenticated{ClientAuth: policy.ClientAuth{
-		ID: c.ID(), Method: MethodServiceAccount, CredentialDigest: digest,
+		ID: c.ID(), Method: MethodServiceAccount, CredentialDigest: key.Digest,
 		Issuer: acct.rawIssuer, Subject: acct.subject,
 	}}, nil
 }

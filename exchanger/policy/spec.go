@@ -95,8 +95,10 @@ type Issuer struct {
 	ClassifyAccess string  `json:"classifyAccess,omitempty"`
 	ClassifyID     string  `json:"classifyID,omitempty"`
 	Keys           Keys    `json:"keys"`
-	ClientAliases  []Alias `json:"clientAliases,omitempty"`
-	Prefix         string  `json:"prefix"`
+	// TokenReview says that the API server must vouch for a token besides.
+	TokenReview   bool    `json:"tokenReview,omitempty"`
+	ClientAliases []Alias `json:"clientAliases,omitempty"`
+	Prefix        string  `json:"prefix"`
 	// ForeignPrefixes are the other issuers' prefixes; an issuer without a prefix
 	// of its own must not yield a subject or group that starts with one of them.
 	ForeignPrefixes    []string      `json:"foreignPrefixes,omitempty"`

@@ -34,6 +34,9 @@ type Options struct {
 	Limits jose.Limits
 	// Cache bounds what is remembered.
 	Cache trust.Limits
+	// Reviewer asks the API server about tokens whose TrustedIssuer wants that; nil:
+	// nobody can, and such tokens are not accepted.
+	Reviewer trust.Reviewer
 }
 
 // Verifier verifies presented tokens. It is safe for concurrent use.
@@ -43,6 +46,7 @@ type Verifier struct {
 	limits  jose.Limits
 	parser  *jose.Parser
 	cache   *trust.Cache[*remembered]
+	reviews *trust.Reviews
 	// seen keeps tokens that are presented once out of the cache.
 	seen trust.Seen
 }
@@ -54,12 +58,19 @@ type remembered struct {
 	proof trust.Proof
 	// ownKey is the key of ours that verified it, nil for a trusted issuer's.
 	ownKey *jose.PublicKey
+	// review is what to ask the API server at every use, nil for nothing; skew is the
+	// issuer's.
+	review *trust.Question
+	skew   time.Duration
 }
 
 // New makes a Verifier that takes trusted issuers' keys from issuers and this
 // installation's from own.
 func New(issuers trust.Keys, own OwnKeys, o Options) *Verifier {
-	return &Verifier{issuers: issuers, own: own, limits: o.Limits, parser: jose.NewParser(o.Limits), cache: trust.NewCache[*remembered](o.Cache)}
+	return &Verifier{
+		issuers: issuers, own: own, limits: o.Limits, parser: jose.NewParser(o.Limits), cache: trust.NewCache[*remembered](o.Cache),
+		reviews: trust.NewReviews(o.Reviewer),
+	}
 }
 
 // Stats are the counts of the cache of verified tokens.
@@ -81,19 +92,48 @@ func (v *Verifier) Verify(ctx context.Context, svc *policy.TokenService, token s
 	key := trust.Key{Service: svc.Name(), Digest: sha256.Sum256([]byte(token))}
 	if r, ok := v.cache.Get(&key, now); ok {
 		if v.stands(r, svc) {
-			return r.token, nil
+			return v.reviewed(ctx, svc, r, &key, token, now)
 		}
 		v.cache.Drop(&key)
 	}
 	r, skew, ref := v.verify(ctx, svc, token, key.Digest)
 	if ref != nil {
-		if ref.Check == "" {
-			ref.Check = "subjectToken"
-		}
-		return nil, ref
+		return nil, named(ref)
 	}
 	if until := r.token.ExpiresAt.Add(skew); now.Before(until) && v.seen.Before(&key) {
 		v.cache.Put(key, r, trust.Cost(len(token)), until)
+	}
+	return v.reviewed(ctx, svc, r, &key, token, now)
+}
+
+// named says which step refused, where nobody has said it yet.
+func named(ref *policy.Refusal) *policy.Refusal {
+	if ref.Check == "" {
+		ref.Check = "subjectToken"
+	}
+	return ref
+}
+
+// reviewed has the API server vouch for a verified token where its issuer wants
+// that, at every use. A token that time alone refuses is none of its business.
+func (v *Verifier) reviewed(ctx context.Context, svc *policy.TokenService, r *remembered, key *trust.Key, token string, now time.Time) (*policy.Token, *policy.Refusal) {
+	if r.review == nil {
+		return r.token, nil
+	}
+	q := *r.review
+	q.Key, q.Token = *key, token
+	// A client's own credential may be the subject of the same request.
+	q.Audiences = slices.Concat(q.Audiences, svc.Spec().AssertionAudiences)
+	switch t := r.token; {
+	case !now.Before(t.ExpiresAt.Add(r.skew)):
+		return nil, named(trust.Deny(policy.TokenExpired, "exp has passed"))
+	case t.NotBefore.After(now.Add(r.skew)) || t.IssuedAt.After(now.Add(r.skew)):
+		return nil, named(trust.Deny(policy.TokenNotYetValid, "nbf or iat is in the future"))
+	case !slices.ContainsFunc(t.Audiences, func(a string) bool { return slices.Contains(q.Audiences, a) }):
+		return nil, named(trust.Deny(policy.SubjectAudience, "the token's aud is none of spec.kubernetes.audiences of TrustedIssuer "+q.Issuer))
+	}
+	if ref := v.reviews.Check(ctx, q, now); ref != nil {
+		return nil, named(ref)
 	}
 	return r.token, nil
 }
@@ -132,7 +172,12 @@ func (v *Verifier) verify(ctx context.Context, svc *policy.TokenService, token s
 	if ref != nil {
 		return nil, 0, ref
 	}
-	return &remembered{token: t, proof: proof}, ti.Spec().ClockSkew, nil
+	r := &remembered{token: t, proof: proof, skew: ti.Spec().ClockSkew}
+	if ti.Spec().TokenReview {
+		_, _, uid, _ := policy.ServiceAccountOf(t.Claims)
+		r.review = &trust.Question{Issuer: ti.Name(), Audiences: ti.Spec().Audiences, Subject: t.RawSubject, UID: uid}
+	}
+	return r, r.skew, nil
 }
 
 // verifyOwn verifies a token that this token service has issued.

@@ -138,7 +138,10 @@ func (w *world) kubernetesIssuer(i *issuer, in *v1alpha1.KubernetesIssuer) {
 	i.spec.Audiences = i.names("spec.kubernetes.audiences", in.Audiences, 32)
 	switch oneOf(i.object, "spec.kubernetes.validation", in.Validation, v1alpha1.ValidationJWKS, v1alpha1.ValidationTokenReview) {
 	case v1alpha1.ValidationTokenReview:
-		i.notSupported("spec.kubernetes.validation", "TokenReview is not served yet; served: JWKS")
+		i.spec.TokenReview = true
+		if in.Cluster.Local == nil {
+			i.invalid("spec.kubernetes.validation", "TokenReview needs the local cluster: no other's API server is asked")
+		}
 	case v1alpha1.ValidationJWKS:
 	}
 	var set members

@@ -24,6 +24,7 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/server"
 	"github.com/exchequer-dev/exchequer/exchanger/store"
 	"github.com/exchequer-dev/exchequer/exchanger/subject"
+	"github.com/exchequer-dev/exchequer/exchanger/subject/trust"
 	"github.com/exchequer-dev/exchequer/exchanger/telemetry"
 	"github.com/exchequer-dev/exchequer/exchanger/translate"
 )
@@ -66,6 +67,9 @@ type Options struct {
 	// CarrierFresh says whether the controller, which carries issuers' keys, was
 	// heard of lately; nil where there is none, as under `serve`.
 	CarrierFresh func() bool
+	// Reviewer asks the API server about service-account tokens where a TrustedIssuer
+	// wants that; nil where there is none.
+	Reviewer trust.Reviewer
 	// Confirmed says when what is in force was last compared with its source.
 	Confirmed func() time.Time
 	// Heartbeat says when whoever publishes was last alive; the zero time is unknown.
@@ -102,8 +106,8 @@ func New(o Options) *Engine {
 		Now: o.Now, Observer: fetches{e.metrics}, OnChange: o.OnIssuerChange, Logger: o.Log, CarrierFresh: o.CarrierFresh,
 	})
 	use := &exchange.Exchanger{
-		Clients:  clientauth.New(e.issuers, e.once(), clientauth.Options{}),
-		Subjects: subject.New(e.issuers, o.Ring, subject.Options{}),
+		Clients:  clientauth.New(e.issuers, e.once(), clientauth.Options{Reviewer: o.Reviewer}),
+		Subjects: subject.New(e.issuers, o.Ring, subject.Options{Reviewer: o.Reviewer}),
 		Keys:     o.Ring,
 		Audit:    o.Audit,
 		Now:      o.Now,
