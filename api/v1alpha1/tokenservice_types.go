@@ -13,10 +13,11 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:resource:scope=Cluster,shortName=xts,categories=exchequer
 // +kubebuilder:metadata:annotations="exchequer.dev/schema=1"
 // +kubebuilder:printcolumn:name="Issuer",type=string,JSONPath=`.spec.issuer`
-// +kubebuilder:printcolumn:name="Algorithm",type=string,JSONPath=`.spec.signing.algorithm`
+// +kubebuilder:printcolumn:name="Algorithm",type=string,JSONPath=`.spec.signing.algorithm`,priority=1
 // +kubebuilder:printcolumn:name="All Namespaces",type=boolean,JSONPath=`.spec.allowedNamespaces.all`
-// +kubebuilder:printcolumn:name="Replicas",type=integer,JSONPath=`.status.replicas.serving`,priority=1
-// +kubebuilder:printcolumn:name="Current",type=integer,JSONPath=`.status.replicas.current`,priority=1
+// +kubebuilder:printcolumn:name="Serving",type=integer,JSONPath=`.status.replicas.serving`
+// +kubebuilder:printcolumn:name="Current",type=integer,JSONPath=`.status.replicas.current`
+// +kubebuilder:printcolumn:name="Revision",type=integer,JSONPath=`.status.replicas.revision`,priority=1
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Suspended",type=boolean,JSONPath=`.spec.suspend`,priority=1
