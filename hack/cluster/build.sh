@@ -27,7 +27,7 @@ fi
 set_name=${1:-}
 case $set_name in
 test) programs=(kubernetes/kube-apiserver kubernetes/kubectl etcd/etcd helm/helm) ;;
-oldest) programs=(kubernetes-oldest/kube-apiserver kubernetes/kubectl etcd/etcd) ;;
+oldest) programs=(kubernetes-oldest/kube-apiserver kubernetes/kubectl etcd/etcd helm/helm) ;;
 cluster) programs=(
 	kubernetes/kube-apiserver kubernetes/kubectl etcd/etcd helm/helm
 	kubernetes/kube-controller-manager kubernetes/kube-scheduler kubernetes/kubelet kubernetes/kube-proxy

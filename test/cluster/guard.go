@@ -43,7 +43,7 @@ exec %q "$@"
 func watch(dir, programs string) (*guard, error) {
 	for _, name := range []string{"kube-apiserver", "etcd"} {
 		script := fmt.Sprintf(noting, filepath.Join(dir, name+".pid"), filepath.Join(programs, name))
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700); err != nil { //nolint:gosec // a program has to be executable
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700); err != nil {
 			return nil, err
 		}
 	}

@@ -31,7 +31,7 @@ func TestAKilledTestLeavesNoProcessesBehind(t *testing.T) {
 		select {} // until it is killed
 	}
 	g := NewWithT(t)
-	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v") //nolint:gosec // this very binary
+	command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 	command.Env = append(os.Environ(), dying+"=yes")
 	out, err := command.StdoutPipe()
 	g.Expect(err).NotTo(HaveOccurred())
