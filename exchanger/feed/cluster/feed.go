@@ -33,8 +33,12 @@ type times struct {
 	request time.Duration
 }
 
-func defaultTimes() times {
-	return times{confirm: time.Minute, retry: 10 * time.Second, start: 5 * time.Second, request: 10 * time.Second}
+// timesFor are the intervals that go with a confirmation every so often.
+func timesFor(confirm time.Duration) times {
+	if confirm <= 0 {
+		confirm = time.Minute
+	}
+	return times{confirm: confirm, retry: min(confirm/3, 10*time.Second), start: 5 * time.Second, request: min(max(confirm/3, time.Second), 10*time.Second)}
 }
 
 const (
@@ -57,8 +61,8 @@ type Keys interface {
 	Follow(documents map[string][]byte) error
 }
 
-// Options are what a program chooses. All but Pod, PodUID, Checkpoint, Refused, Log
-// and Now are required.
+// Options are what a program chooses. All but Pod, PodUID, Checkpoint, ConfirmEvery,
+// KeysChanged, Refused, Log and Now are required.
 type Options struct {
 	// Namespace is the operator's.
 	Namespace string
@@ -67,8 +71,11 @@ type Options struct {
 	// Checkpoint is the directory to start from when the API server does not answer;
 	// without it there is none.
 	Checkpoint string
-	Compiler   policy.Compiler
-	Keys       Keys
+	// ConfirmEvery is how often the API server is asked whether what is served is what
+	// is published, though it has said nothing; 0 is a minute.
+	ConfirmEvery time.Duration
+	Compiler     policy.Compiler
+	Keys         Keys
 	// Apply puts a snapshot in force. Its error is about signing keys, and for the
 	// log: the snapshot is in force all the same.
 	Apply func(spec *policy.Spec, snapshot *policy.Snapshot, compile time.Duration) error
@@ -136,7 +143,7 @@ func New(config *rest.Config, o Options) (*Feed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a client of the API server: %w", err)
 	}
-	f := &Feed{o: o, secrets: core.Secrets(o.Namespace), changed: make(chan struct{}, 1), times: defaultTimes()}
+	f := &Feed{o: o, secrets: core.Secrets(o.Namespace), changed: make(chan struct{}, 1), times: timesFor(o.ConfirmEvery)}
 	f.pointer = newCell(wire.PointerName, f.wake, o.Now)
 	f.keys = newCell(wire.KeysName, f.wake, o.Now)
 	f.creds = newCell(wire.CredentialsName, f.wake, o.Now)

@@ -1,0 +1,127 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	"github.com/exchequer-dev/exchequer/cmd/internal/engine"
+	"github.com/exchequer-dev/exchequer/exchanger/audit"
+	"github.com/exchequer-dev/exchequer/exchanger/expr"
+	"github.com/exchequer-dev/exchequer/exchanger/feed/cluster"
+	"github.com/exchequer-dev/exchequer/exchanger/keys"
+	"github.com/exchequer-dev/exchequer/exchanger/server"
+	"github.com/exchequer-dev/exchequer/exchanger/telemetry"
+)
+
+// carrierSilence is how long the controller may be silent, who carries issuers' keys
+// and says every minute that it lives, before replicas look after them themselves.
+const carrierSilence = 5 * time.Minute
+
+// serve runs until ctx ends, then drains.
+func (s *settings) serve(ctx context.Context, out, errs io.Writer) error {
+	log := slog.New(slog.NewJSONHandler(errs, nil))
+	klog.SetSlogLogger(log)
+	config, err := s.client()
+	if err != nil {
+		return err
+	}
+	records, closeAudit, err := s.openAudit(ctx, out, log)
+	if err != nil {
+		return err
+	}
+	defer closeAudit()
+	tracing, err := telemetry.NewTracing(ctx, os.Getenv)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tracing.Shutdown(context.WithoutCancel(ctx)) }()
+
+	ring, clock := keys.NewFollower(), engine.NewClock()
+	config.Wrap(clock.Listen)
+	var feed *cluster.Feed
+	eng := engine.New(engine.Options{
+		Ring: ring, Audit: records, Log: log, TLS: s.tls, DrainDelay: s.drain, Tracing: tracing,
+		NoStore: s.store == storeNone, MaxAge: s.maxAge, Clock: clock,
+		Confirmed:    func() time.Time { return feed.Confirmed() },
+		Heartbeat:    func() time.Time { return feed.Heartbeat() },
+		CarrierFresh: func() bool { return time.Since(feed.Heartbeat()) < carrierSilence },
+		Alongside:    func(ctx context.Context) error { return feed.Run(ctx) },
+	})
+	feed, err = cluster.New(config, cluster.Options{
+		Namespace: s.namespace, Pod: s.pod, PodUID: s.podUID, Checkpoint: s.checkpoint, ConfirmEvery: s.confirmEvery,
+		Compiler: expr.New(), Keys: ring, Apply: eng.Apply, KeysChanged: eng.KeysChanged, Refused: eng.Blocked, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	listeners, err := s.listeners(ctx)
+	if err != nil {
+		return err
+	}
+	log.InfoContext(ctx, "the exchanger starts", "version", version, "namespace", s.namespace, "store", s.store, "maxSnapshotAge", s.maxAge.String(),
+		"listen", listeners.Main.Addr().String(), "operations", listeners.Operations.Addr().String())
+	return eng.Run(ctx, listeners)
+}
+
+func (s *settings) listeners(ctx context.Context) (server.Listeners, error) {
+	var l server.Listeners
+	var errs []error
+	for _, want := range []struct {
+		address string
+		to      *net.Listener
+	}{{s.listen, &l.Main}, {s.public, &l.Public}, {s.operations, &l.Operations}} {
+		if want.address == "" {
+			continue
+		}
+		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", want.address)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("listen on %s: %w", want.address, err))
+			continue
+		}
+		*want.to = ln
+	}
+	return l, errors.Join(errs...)
+}
+
+// openAudit opens the sink of audit records. A file is opened anew at SIGHUP, after
+// somebody moved it away.
+func (s *settings) openAudit(ctx context.Context, out io.Writer, log *slog.Logger) (*audit.Log, func(), error) {
+	if s.audit == "" {
+		l := audit.New(out, 0)
+		return l, func() { _ = l.Close() }, nil
+	}
+	sink, err := audit.OpenFile(s.audit)
+	if err != nil {
+		return nil, nil, err
+	}
+	l := audit.New(sink, 0)
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-hup:
+				if err := sink.Reopen(); err != nil {
+					log.ErrorContext(ctx, "the audit file cannot be opened anew; the one before is written on", "error", err)
+				}
+			}
+		}
+	}()
+	return l, func() { signal.Stop(hup); close(done); _ = l.Close(); _ = sink.Close() }, nil
+}
