@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
@@ -76,5 +78,28 @@ func TestF367CRDsGoOnlyWhenAsked(t *testing.T) {
 	}
 	if left := only(render(t, "--set", "crds.install=false"), "CustomResourceDefinition"); len(left) > 0 {
 		t.Errorf("%d CRDs are installed although crds.install is false", len(left))
+	}
+}
+
+func TestKubectlGetShowsOfEveryKindWhetherItIsReadyAndWhy(t *testing.T) {
+	t.Parallel()
+	for _, o := range only(render(t), "CustomResourceDefinition") {
+		definition := as[apiextensionsv1.CustomResourceDefinition](t, o)
+		var columns []string
+		for _, c := range definition.Spec.Versions[0].AdditionalPrinterColumns {
+			if c.Priority == 0 {
+				columns = append(columns, c.Name)
+			}
+		}
+		want := []string{"Ready", "Reason", "Age"}
+		if definition.Spec.Names.Kind == "ExchangerReplica" {
+			want = []string{"Revision", "Refused", "Age"}
+		}
+		if n := len(columns); n < 3 || !slices.Equal(columns[n-3:], want) {
+			t.Errorf("kubectl get %s ends with the columns %v, expected %v", definition.Spec.Names.Plural, columns, want)
+		}
+		if !slices.Contains(definition.Spec.Names.Categories, "exchequer") || len(definition.Spec.Names.ShortNames) == 0 {
+			t.Errorf("%s is not part of `kubectl get exchequer`, or has no short name: %+v", o.GetName(), definition.Spec.Names)
+		}
 	}
 }

@@ -4,6 +4,8 @@
 package chart
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -54,8 +56,15 @@ func TestAReleaseComesChangesAndGoes(t *testing.T) {
 	if got := names(crds); len(got) != 9 {
 		t.Errorf("installed %d CRDs, expected 9: %v", len(got), got)
 	}
-	out, err := plane.Kubectl(t, "apply", "--server-side", "-k", "../../config/samples")
-	if err != nil && !strings.Contains(out, "namespaces") {
+	if out, err := plane.Kubectl(t, "apply", "--server-side", "--dry-run=server", "-f", manifests(t, notes)); err != nil {
+		t.Errorf("what the notes say to apply is not taken: %v\n%s", err, out)
+	}
+	for _, tenant := range []string{"shop", "media", "hr", "helpdesk"} {
+		if out, err := plane.Kubectl(t, "create", "namespace", tenant); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	if out, err := plane.Kubectl(t, "apply", "--server-side", "-k", "../../config/samples"); err != nil {
 		t.Errorf("the samples are not taken: %v\n%s", err, out)
 	}
 
@@ -94,6 +103,21 @@ func TestAReleaseComesChangesAndGoes(t *testing.T) {
 	t.Run("F367: installing again takes the CRDs over", func(t *testing.T) {
 		run("STATUS: deployed", "install", "exchequer", chartDir, "--namespace", namespace)
 	})
+}
+
+// manifests are those between the notes' `<<YAML` and `YAML`, in a file.
+func manifests(t testing.TB, notes string) string {
+	t.Helper()
+	_, text, found := strings.Cut(notes, "<<YAML\n")
+	text, _, ended := strings.Cut(text, "\n  YAML\n")
+	if !found || !ended {
+		t.Fatalf("the notes have no manifests:\n%s", notes)
+	}
+	file := filepath.Join(t.TempDir(), "notes.yaml")
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll("\n"+text, "\n  ", "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func TestKubectlShowsTheStateAtAGlance(t *testing.T) {

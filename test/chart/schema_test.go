@@ -160,3 +160,26 @@ func TestValuesHoldEveryKeyThatTheSchemaKnows(t *testing.T) {
 	}
 	walk("", schema, readValues(t))
 }
+
+func TestThePageOfValuesNamesThemAll(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/install.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "\n## Values\n")
+	if !found {
+		t.Fatal("docs/install.md has no section Values")
+	}
+	for group, inner := range readValues(t) {
+		keys, _ := inner.(map[string]any)
+		for key := range keys {
+			if !strings.Contains(table, "`"+group+"`") && !strings.Contains(table, group+"."+key) && !strings.Contains(table, key) {
+				t.Errorf("docs/install.md does not name the value %s.%s", group, key)
+			}
+		}
+		if !strings.Contains(table, group) {
+			t.Errorf("docs/install.md does not name the value %s", group)
+		}
+	}
+}
