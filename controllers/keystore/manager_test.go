@@ -89,7 +89,7 @@ func TestTwoControllersMakeOneKey(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		a, b := w.manager(), w.manager()
-		for range 24 * 62 {
+		for range 4 * 62 {
 			w.mustEnsure(t, a, newService("main"))
 			w.mustEnsure(t, b, newService("main"))
 			if !bytes.Equal(current(t, a, "main").JWKS, current(t, b, "main").JWKS) {
@@ -99,7 +99,7 @@ func TestTwoControllersMakeOneKey(t *testing.T) {
 			if x, y := current(t, a, "main"), current(t, b, "main"); !bytes.Equal(x.JWKS, y.JWKS) || states(x)[keys.Active] != 1 {
 				t.Fatalf("the controllers differ: %v and %v", x.Slots, y.Slots)
 			}
-			w.later(time.Hour)
+			w.later(6 * time.Hour)
 		}
 	})
 }
@@ -179,7 +179,7 @@ func TestCrashesAndFailures(t *testing.T) {
 		w := newWorld(t)
 		m := w.manager()
 		seen := map[string]bool{}
-		for hour := range 24 * 65 {
+		for turn := range 4 * 65 {
 			w.write = func() error { w.write = nil; return crash }
 			if err := w.ensure(t, m, newService("main")); err != nil {
 				m = w.manager() // the process starts again
@@ -192,9 +192,9 @@ func TestCrashesAndFailures(t *testing.T) {
 				seen[s.KeyID] = true
 			}
 			if states(c)[keys.Active] != 1 || len(c.Slots) > 3 {
-				t.Fatalf("after %d hours: %v", hour, c.Slots)
+				t.Fatalf("after %d turns: %v", turn, c.Slots)
 			}
-			w.later(time.Hour)
+			w.later(6 * time.Hour)
 		}
 		if len(seen) != 3 {
 			t.Errorf("%d keys were made in two rotations, want 3", len(seen))

@@ -41,7 +41,10 @@ type world struct {
 	read func() error
 }
 
-func newWorld(tb testing.TB) *world {
+func newWorld(tb interface {
+	Helper()
+	Fatal(args ...any)
+}) *world {
 	tb.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientscheme.AddToScheme, v1alpha1.AddToScheme} {
