@@ -35,7 +35,8 @@ type Builder struct {
 }
 
 // NewBuilder returns a builder. namespace is the operator's; keyStatus tells about
-// the keys of issuers, and may be nil where nobody fetches them.
+// the keys of issuers. It is nil where nobody serves what is built: then manifests may
+// also be meant for a cluster, with service accounts of its own.
 func NewBuilder(namespace string, now func() time.Time, keyStatus func(issuer string) translate.KeyStatus) (*Builder, error) {
 	v, err := schema.New()
 	if err != nil {
@@ -72,7 +73,7 @@ func (b *Builder) Build(objects []*Object, former map[string]*Object, revision u
 	g := &gathering{Builder: b, former: former, build: &Build{byRef: map[string]*Object{}, admitted: map[string]*Object{}}, twice: map[string]bool{}}
 	g.input = translate.Input{
 		Secrets: map[types.NamespacedName]map[string][]byte{}, ConfigMaps: map[types.NamespacedName]map[string]string{},
-		Namespaces: map[string]map[string]string{}, OperatorNamespace: b.namespace, Serve: true, Now: b.now().UTC(),
+		Namespaces: map[string]map[string]string{}, OperatorNamespace: b.namespace, Serve: true, Anywhere: b.keyStatus == nil, Now: b.now().UTC(),
 		Compiler: b.compiler, Check: b.compiler.Check, KeyStatus: b.keyStatus,
 		CheckKeySet: checkKeySet,
 	}

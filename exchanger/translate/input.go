@@ -34,6 +34,9 @@ type Input struct {
 	// Serve says that the process which translates is the one that exchanges, with
 	// no cluster: http to loopback is possible, and there is no local cluster.
 	Serve bool
+	// Anywhere says that nobody serves what is translated: it is judged for people, and
+	// may be meant for a cluster. What one of the two places serves is accepted then.
+	Anywhere bool
 	// Now is the time of the translation, in UTC.
 	Now time.Time
 	// Compiler compiles the expressions of the snapshot that examples are judged

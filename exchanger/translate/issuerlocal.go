@@ -28,7 +28,7 @@ func isLocal(api *v1alpha1.TrustedIssuer) bool {
 // which no other issuer may yield; so nothing may be mapped in their place.
 func (w *world) localIssuer(i *issuer) {
 	const field = "spec.kubernetes.cluster.local"
-	if w.in.Serve {
+	if w.in.Serve && !w.in.Anywhere {
 		i.notSupported(field, "there is no local cluster under `exchequer serve`; name the cluster with remote")
 		return
 	}
