@@ -48,7 +48,7 @@ func profile(name string) []string {
 func helm(t testing.TB, kubeconfig string, args ...string) (string, error) {
 	t.Helper()
 	home := t.TempDir()
-	command := exec.CommandContext(t.Context(), filepath.Join(cluster.Assets(t), "helm"), args...) //nolint:gosec // arguments are those of a test
+	command := exec.CommandContext(t.Context(), filepath.Join(cluster.Assets(t), "helm"), args...)
 	command.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "HELM_CACHE_HOME="+home, "HELM_CONFIG_HOME="+home, "HELM_DATA_HOME="+home)
 	out, err := command.CombinedOutput()
 	return string(out), err
@@ -138,10 +138,10 @@ func as[T any](t testing.TB, o object) T {
 func golden(t testing.TB, file string, got []byte) {
 	t.Helper()
 	if *update {
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil { //nolint:gosec // files of the repository
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(file, got, 0o644); err != nil { //nolint:gosec // files of the repository
+		if err := os.WriteFile(file, got, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

@@ -118,7 +118,7 @@ func compareFolder(t *testing.T, dir string, want map[string]string) {
 
 func TestKustomizeInstallsWhatHelmInstalls(t *testing.T) {
 	t.Parallel()
-	command := exec.CommandContext(t.Context(), filepath.Join(cluster.Assets(t), "kubectl"), "kustomize", filepath.Join(configDir, "default")) //nolint:gosec // fixed arguments
+	command := exec.CommandContext(t.Context(), filepath.Join(cluster.Assets(t), "kubectl"), "kustomize", filepath.Join(configDir, "default"))
 	out, err := command.CombinedOutput()
 	if err != nil {
 		t.Fatalf("kubectl kustomize config/default: %v\n%s", err, out)
