@@ -18,6 +18,7 @@ func commands(now func() time.Time) []*cobra.Command {
 		newTestCommand(now),
 		newDiffCommand(now),
 		newWhoCanCommand(now),
+		newGraphCommand(now),
 		newTokenCommand(now),
 		newExchangeCommand(now),
 		newVersionCommand(),

@@ -211,7 +211,7 @@ func TestTheVersionSaysWhichAPIItReads(t *testing.T) {
 
 func TestWhatIsNotThereYetIsNotRegistered(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"graph", "wait"} {
+	for _, name := range []string{"wait"} {
 		exchequer(t, "", name).must(t, exitUsage)
 	}
 	exchequer(t, "").must(t, exitOK)
