@@ -5,6 +5,9 @@ package chart
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -136,7 +139,7 @@ func TestAPodHasTheTimeItNeedsToDrain(t *testing.T) {
 		"with a part of a second":    {"exchanger.drainDelay=1500ms", 39},
 		"with neither sleep":         {"exchanger.drainDelay=0s,exchanger.preStopSleepSeconds=0", 32},
 		"with a long sleep before":   {"exchanger.preStopSleepSeconds=30", 65},
-		"with a drain of many units": {"exchanger.drainDelay=1h1m1s", 3698},
+		"with a drain of many units": {"exchanger.drainDelay=1m1s1ms", 99},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -262,5 +265,51 @@ func TestServicesReachTheListenersTheyAreNamedFor(t *testing.T) {
 				t.Errorf("the process serves TLS: %v", tls)
 			}
 		})
+	}
+}
+
+func TestProgramsKnowTheFlagsThatTheyGet(t *testing.T) {
+	t.Parallel()
+	defined := regexp.MustCompile(`Var\(&?[\w.]+, "([a-z-]+)"`)
+	for deployment, d := range deployments(t, append(profile("everything-on"), "--set", "controller.extraArgs=null,exchanger.extraArgs=null,egress.proxy=,egress.caConfigMap.name=")...) {
+		program := strings.TrimPrefix(deployment, "exchequer-")
+		known := map[string]bool{}
+		for _, dir := range []string{"../../cmd/" + program, "../../cmd/internal/flags", "../../cmd/internal/engine"} {
+			sources, err := filepath.Glob(filepath.Join(dir, "*.go"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, source := range sources {
+				text, err := os.ReadFile(source)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, match := range defined.FindAllStringSubmatch(string(text), -1) {
+					known[match[1]] = true
+				}
+			}
+		}
+		if len(known) < 5 {
+			t.Fatalf("found %d flags in cmd/%s: the test would say nothing", len(known), program)
+		}
+		c := d.Spec.Template.Spec.Containers[0]
+		if want := "/usr/local/bin/" + program; !slices.Equal(c.Command, []string{want}) {
+			t.Errorf("%s runs %v, expected %s", deployment, c.Command, want)
+		}
+		for _, arg := range c.Args {
+			name, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+			if !known[name] {
+				t.Errorf("%s is started with --%s, which it does not know", deployment, name)
+			}
+		}
+		for _, e := range c.Env {
+			// EXCHEQUER_X is --x; whatever else begins so stops the program.
+			if strings.HasPrefix(e.Name, "EXCHEQUER_") {
+				t.Errorf("%s has %s in its environment, where flags belong", deployment, e.Name)
+			}
+		}
+		if links := d.Spec.Template.Spec.EnableServiceLinks; links == nil || *links {
+			t.Errorf("%s: Service exchequer would put EXCHEQUER_PORT and its like into the environment", deployment)
+		}
 	}
 }

@@ -45,21 +45,23 @@ func TestF366SchemaRefusesUnknownKeys(t *testing.T) {
 func TestF366ValuesThatCannotBeMeantAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ set, want string }{
-		"three controllers":                       {"controller.replicas=3", "/controller/replicas"},
-		"no exchanger":                            {"exchanger.replicas=0", "/exchanger/replicas"},
-		"a duration without unit":                 {"exchanger.maxSnapshotAge=24", "/exchanger/maxSnapshotAge"},
-		"a digest that is none":                   {"image.digest=latest", "/image/digest"},
-		"a namespace that cannot be one":          {"rbac.secretReader.namespaces={a/b}", "/rbac/secretReader/namespaces/0"},
-		"Secrets of every namespace":              {"rbac.secretReader.namespaces={*}", "/rbac/secretReader/namespaces/0"},
-		"a mode of TLS that is none":              {"tls.mode=Off", "/tls/mode"},
-		"a CIDR without length":                   {"networkPolicy.apiServer.cidrs={10.0.0.1}", "/networkPolicy/apiServer/cidrs/0"},
-		"a claim name that would end a string":    {`admission.guardrails.forbiddenClaims={x'y}`, "/admission/guardrails/forbiddenClaims/0"},
-		"F297: the memory of several replicas":    {"exchanger.store=memory", "memory of one process"},
-		"F297: the memory of replicas that scale": {"exchanger.store=memory,exchanger.replicas=1,exchanger.autoscaling.enabled=true", "memory of one process"},
-		"a checkpoint larger than the memory":     {"exchanger.checkpoint.sizeLimit=512Mi", "counts towards the limit"},
-		"cert-manager without an issuer":          {"tls.mode=CertManager", "tls.certManager.issuerRef.name"},
-		"an autoscaler without room":              {"exchanger.autoscaling.enabled=true,exchanger.autoscaling.minReplicas=20", "minReplicas is more than maxReplicas"},
-		"both monitors":                           {"monitoring.podMonitor.enabled=true,monitoring.serviceMonitor.enabled=true", "twice"},
+		"three controllers":                         {"controller.replicas=3", "/controller/replicas"},
+		"no exchanger":                              {"exchanger.replicas=0", "/exchanger/replicas"},
+		"a duration without unit":                   {"exchanger.maxSnapshotAge=24", "/exchanger/maxSnapshotAge"},
+		"a digest that is none":                     {"image.digest=latest", "/image/digest"},
+		"a namespace that cannot be one":            {"rbac.secretReader.namespaces={a/b}", "/rbac/secretReader/namespaces/0"},
+		"Secrets of every namespace":                {"rbac.secretReader.namespaces={*}", "/rbac/secretReader/namespaces/0"},
+		"a mode of TLS that is none":                {"tls.mode=Off", "/tls/mode"},
+		"a CIDR without length":                     {"networkPolicy.apiServer.cidrs={10.0.0.1}", "/networkPolicy/apiServer/cidrs/0"},
+		"a claim name that would end a string":      {`admission.guardrails.forbiddenClaims={x'y}`, "/admission/guardrails/forbiddenClaims/0"},
+		"F297: the memory of several replicas":      {"exchanger.store=memory", "memory of one process"},
+		"F297: the memory of replicas that scale":   {"exchanger.store=memory,exchanger.replicas=1,exchanger.autoscaling.enabled=true", "memory of one process"},
+		"a checkpoint larger than the memory":       {"exchanger.checkpoint.sizeLimit=512Mi", "counts towards the limit"},
+		"cert-manager without an issuer":            {"tls.mode=CertManager", "tls.certManager.issuerRef.name"},
+		"an autoscaler without room":                {"exchanger.autoscaling.enabled=true,exchanger.autoscaling.minReplicas=20", "minReplicas is more than maxReplicas"},
+		"an age that the API server's pace forbids": {"exchanger.maxSnapshotAge=1m59s", "at least 2m"},
+		"a drain without end":                       {"exchanger.drainDelay=1h", "at most 2m"},
+		"both monitors":                             {"monitoring.podMonitor.enabled=true,monitoring.serviceMonitor.enabled=true", "twice"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -169,3 +169,13 @@ seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 {{- $total -}}
 {{- end }}
+
+{{/* What the exchanger would refuse at its start is refused here, before anything is rolled. */}}
+{{- define "exchequer.bounds" -}}
+{{- if lt (int (include "exchequer.seconds" .Values.exchanger.maxSnapshotAge)) 120 -}}
+{{- fail "exchanger.maxSnapshotAge: expected at least 2m: an API server is asked every minute, and has to be allowed to be slow" -}}
+{{- end -}}
+{{- if gt (int (include "exchequer.seconds" .Values.exchanger.drainDelay)) 120 -}}
+{{- fail "exchanger.drainDelay: expected at most 2m" -}}
+{{- end -}}
+{{- end }}
