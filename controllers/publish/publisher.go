@@ -105,8 +105,9 @@ func (p *Publisher) try(ctx context.Context, spec *policy.Spec, floor uint64) (P
 	if whole == current && plan.Unchanged(current) && current.Revision >= floor {
 		return Published{Revision: current.Revision, Digest: current.Digest}, nil
 	}
+	owners := p.owners(ctx)
 	for i := range plan.Write {
-		if err := p.write(ctx, &plan.Write[i], &plan.Pointer); err != nil {
+		if err := p.write(ctx, &plan.Write[i], &plan.Pointer, owners); err != nil {
 			return Published{}, err
 		}
 	}
@@ -255,9 +256,11 @@ func (p *Publisher) read(ctx context.Context, ref wire.ChunkRef) (slot, error) {
 	return s, nil
 }
 
-// write fills a slot, if it still is as it was seen.
-func (p *Publisher) write(ctx context.Context, c *wire.Chunk, pointer *wire.Pointer) error {
+// write fills a slot, if it still is as it was seen. It replaces the whole Secret,
+// its owners included.
+func (p *Publisher) write(ctx context.Context, c *wire.Chunk, pointer *wire.Pointer, owners []metav1.OwnerReference) error {
 	secret := p.secret(c.Name, slotPart)
+	secret.OwnerReferences = owners
 	secret.Data = map[string][]byte{wire.ChunkKey: c.Data}
 	known, ok := p.slots[c.Name]
 	secret.ResourceVersion = known.version
@@ -286,6 +289,9 @@ func (p *Publisher) move(ctx context.Context, from *corev1.Secret, to *wire.Poin
 		next.Labels = map[string]string{}
 	}
 	maps.Copy(next.Labels, labels(pointerPart))
+	if from == nil {
+		next.OwnerReferences = p.owners(ctx)
+	}
 	next.Data = map[string][]byte{wire.PointerKey: document, wire.HeartbeatKey: []byte(p.now().UTC().Format(time.RFC3339))}
 	if err := p.put(ctx, next, from != nil); err != nil {
 		return fmt.Errorf("move the pointer: %w", err)
@@ -300,7 +306,6 @@ func (p *Publisher) put(ctx context.Context, secret *corev1.Secret, exists bool)
 	if exists {
 		err = p.client.Update(ctx, secret)
 	} else {
-		secret.OwnerReferences = p.owners(ctx)
 		err = p.client.Create(ctx, secret)
 	}
 	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || (exists && apierrors.IsNotFound(err)) {
