@@ -104,7 +104,7 @@ func (m *Minter) sign(ctx context.Context, t *Token, grant *policy.Grant, k *key
 		return refuse(policy.Denied, policy.ClaimInvalid, err.Error())
 	}
 	if t.Value, err = k.AccessToken.SignContext(ctx, *buf); err != nil {
-		return refuse(policy.Unable, policy.SignerUnavailable, "the key did not sign")
+		return refuse(policy.Unable, policy.SignerUnavailable, "the key did not sign: "+err.Error())
 	}
 	return nil
 }
