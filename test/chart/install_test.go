@@ -83,6 +83,11 @@ func TestAReleaseComesChangesAndGoes(t *testing.T) {
 			t.Errorf("the notes do not say %q:\n%s", words, notes)
 		}
 	}
+	run("STATUS: deployed", "upgrade", "exchequer", chartDir, "--namespace", namespace, "--set", "exchanger.replicas=5")
+	run("STATUS: deployed", "upgrade", "exchequer", chartDir, "--namespace", namespace, "--set", "exchanger.autoscaling.enabled=true")
+	if out, err := plane.Kubectl(t, "get", "deployment", "exchequer-exchanger", "--namespace", namespace, "--output", "jsonpath={.spec.replicas}"); err != nil || out != "5" {
+		t.Errorf("handing over to the autoscaler leaves %s replicas of 5: %v", out, err)
+	}
 	run("Rollback was a success", "rollback", "exchequer", "1", "--namespace", namespace)
 
 	t.Run("F367: uninstalling leaves the CRDs and every object of them", func(t *testing.T) {

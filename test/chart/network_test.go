@@ -5,11 +5,15 @@ package chart
 
 import (
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 )
 
@@ -138,4 +142,32 @@ func reaches(t testing.TB, block *networkingv1.IPBlock, address netip.Addr) bool
 		return p.Contains(address)
 	}
 	return in(block.CIDR) && !slices.ContainsFunc(block.Except, in)
+}
+
+func TestF283NobodyIsLedToTheOpsPortAndThereIsNoProfiler(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"default", "minimal", "ha", "tls-cert-manager"} {
+		for _, o := range only(render(t, profile(name)...), "Service") {
+			for _, p := range as[corev1.Service](t, o).Spec.Ports {
+				if p.TargetPort.String() == "ops" || p.TargetPort.IntValue() == 8081 {
+					t.Errorf("profile %s: %s leads to metrics", name, o)
+				}
+			}
+		}
+	}
+	for _, dir := range []string{"../../cmd", "../../controllers", "../../exchanger"} {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			if strings.Contains(string(text), `"net/http/pprof"`) || strings.Contains(string(text), "PprofBindAddress") {
+				t.Errorf("%s serves a profiler", path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
