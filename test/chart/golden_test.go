@@ -5,6 +5,7 @@ package chart
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -30,6 +31,15 @@ func TestF366ProfilesRenderWhatTheirGoldensSay(t *testing.T) {
 			}
 			golden(t, filepath.Join("testdata", "golden", name+".yaml"), []byte(out.String()))
 		})
+	}
+}
+
+func TestF366HelmFindsNothingToCriticise(t *testing.T) {
+	t.Parallel()
+	for _, name := range profiles() {
+		if out, err := helm(t, os.DevNull, append([]string{"lint", "--strict", chartDir, "--kube-version", oldest}, profile(name)...)...); err != nil {
+			t.Errorf("helm lint, profile %s: %v\n%s", name, err, out)
+		}
 	}
 }
 

@@ -114,8 +114,11 @@ func TestF281EgressIsNamesTheAPIServerAndIssuers(t *testing.T) {
 func TestF282MetadataAddressesAreInNoRule(t *testing.T) {
 	t.Parallel()
 	metadata := []string{"169.254.169.254", "169.254.170.2", "fd00:ec2::254", "fd20:ce::254", "fe80::a9fe:a9fe"}
-	for _, name := range []string{"default", "ha", "everything-on"} {
-		for policy, spec := range networkPolicies(t, profile(name)...) {
+	for name, args := range map[string][]string{
+		"default": profile("default"), "ha": profile("ha"), "everything-on": profile("everything-on"),
+		"private ranges": {"--set", "networkPolicy.issuers.cidrs={10.0.0.0/8,fd00::/8,fc00::/7}"},
+	} {
+		for policy, spec := range networkPolicies(t, args...) {
 			for _, rule := range spec.Egress {
 				for _, peer := range rule.To {
 					if peer.IPBlock == nil {
@@ -129,6 +132,22 @@ func TestF282MetadataAddressesAreInNoRule(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestF282ABlockThatHoldsThemIsRefused(t *testing.T) {
+	t.Parallel()
+	for cidr, ok := range map[string]bool{
+		"128.0.0.0/1": false, "160.0.0.0/4": false, "169.0.0.0/8": false, "169.252.0.0/14": false, "169.254.0.0/16": false,
+		"169.254.169.254/32": false, "fe80::/10": false, "0.0.0.0/0": true, "10.0.0.0/8": true, "169.1.2.0/24": true, "2001:db8::/32": true,
+	} {
+		t.Run(cidr, func(t *testing.T) {
+			t.Parallel()
+			out, err := template(t, "--set", "networkPolicy.issuers.cidrs={"+cidr+"}")
+			if (err == nil) != ok || err != nil && !strings.Contains(out, "holds link-local addresses") {
+				t.Errorf("expected it to be taken: %v; found %v:\n%.300s", ok, err, out)
+			}
+		})
 	}
 }
 
