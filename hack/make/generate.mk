@@ -3,8 +3,9 @@
 # What the markers in api/ become: deep copies in Go, and the CRDs.
 
 .PHONY: generate
-generate: ## Write the deep copy functions of the API types.
+generate: ## Write the deep copy functions of the API types, and the gRPC code of the signer's contract.
 	$(TOOL) controller-gen object:headerFile=hack/tools/boilerplate.go.txt paths=./api/...
+	$(GO) -C hack/tools/proto run . exchanger/keys/signer/signerapi/signer.proto
 
 .PHONY: manifests
 manifests: ## Write the CRDs into config/crd, and the chart's copy of them.

@@ -9,6 +9,10 @@ test: test-assets ## Run every test, with the race detector where a C compiler i
 
 TEST_ARGS ?=
 
+.PHONY: test-signer
+test-signer: ## Test the sample signer against SoftHSM, which it installs where it can.
+	GO="$(GO)" hack/signer/test.sh
+
 # Each golden test reads its own -update flag; packages without goldens do not
 # know it, so only those that declare it are run.
 GOLDEN_PACKAGES = $(sort $(dir $(shell grep -rlE --include='*_test.go' 'flag[.]Bool..update"' api cmd controllers exchanger hack test 2>/dev/null)))

@@ -6,9 +6,12 @@ go 1.26.0
 
 require (
 	github.com/bufbuild/protocompile v0.14.1
-	golang.org/x/sync v0.8.0
-	google.golang.org/grpc/cmd/protoc-gen-go-grpc v1.6.2
 	google.golang.org/protobuf v1.36.12
+)
+
+require (
+	golang.org/x/sync v0.8.0 // indirect
+	google.golang.org/grpc/cmd/protoc-gen-go-grpc v1.6.2 // indirect
 )
 
 tool (
