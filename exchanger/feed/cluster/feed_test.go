@@ -4,6 +4,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -20,20 +21,21 @@ import (
 
 	"github.com/exchequer-dev/exchequer/exchanger/wire"
 	plane "github.com/exchequer-dev/exchequer/test/cluster"
+	"github.com/exchequer-dev/exchequer/test/fakes/operator"
 )
 
 func TestAReplicaServesWhatIsPublishedAndAcknowledgesItAfterwards(t *testing.T) {
 	t.Parallel()
-	o := newOperator(t, plane.Shared(t))
-	first := o.publish(world(3, "main"))
+	o := operator.New(t, plane.Shared(t))
+	first := o.Publish(world(3, "main"))
 	slots := &counter{}
-	r := o.start("one", through(slots.wrap))
+	r := start(t, o, "one", through(slots.wrap))
 	r.mustServe(first)
 	if _, ok := r.ring.Active("main"); !ok {
 		t.Error("the policy is in force before its keys are")
 	}
 	eventually(t, func(g gomega.Gomega) {
-		a := o.acknowledged("one")
+		a := o.Acknowledged("one")
 		g.Expect(a).NotTo(gomega.BeNil())
 		g.Expect(a.Spec.Revision).To(gomega.Equal(int64(1)))
 		g.Expect(a.Spec.Digest).To(gomega.Equal(first.Digest))
@@ -44,7 +46,7 @@ func TestAReplicaServesWhatIsPublishedAndAcknowledgesItAfterwards(t *testing.T) 
 		g.Expect(string(a.OwnerReferences[0].UID)).To(gomega.Equal("uid-of-one"))
 	})
 
-	second := o.publish(world(300, "main", "other"))
+	second := o.Publish(world(300, "main", "other"))
 	r.mustServe(second)
 	r.mustAcknowledge(second)
 	if _, ok := r.ring.Active("other"); !ok {
@@ -53,7 +55,7 @@ func TestAReplicaServesWhatIsPublishedAndAcknowledgesItAfterwards(t *testing.T) 
 	slots.reset()
 	changed := world(300, "main", "other")
 	changed.Scopes[7].InToken = true
-	r.mustServe(o.publish(changed))
+	r.mustServe(o.Publish(changed))
 	if n := slots.count(); n != 1 {
 		t.Errorf("%d slots were read for one changed object", n)
 	}
@@ -85,29 +87,29 @@ func (c *counter) reset()     { c.mu.Lock(); defer c.mu.Unlock(); c.n = 0 }
 
 func TestTheShippedRoleIsEnoughAndListsNoOtherSecret(t *testing.T) {
 	t.Parallel()
-	o := newOperator(t, plane.Shared(t))
-	r := o.start("one")
-	r.mustServe(o.publish(world(1, "main")))
-	eventually(t, func(g gomega.Gomega) { g.Expect(o.acknowledged("one")).NotTo(gomega.BeNil()) })
+	o := operator.New(t, plane.Shared(t))
+	r := start(t, o, "one")
+	r.mustServe(o.Publish(world(1, "main")))
+	eventually(t, func(g gomega.Gomega) { g.Expect(o.Acknowledged("one")).NotTo(gomega.BeNil()) })
 
-	o.secret("somebody-elses", map[string][]byte{"password": []byte("x")})
-	c, err := kubernetes.NewForConfig(o.plane.ServiceAccount(t, o.namespace, account))
+	o.Secret("somebody-elses", map[string][]byte{"password": []byte("x")})
+	c, err := kubernetes.NewForConfig(o.Plane.ServiceAccount(t, o.Namespace, operator.Account))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.CoreV1().Secrets(o.namespace).List(t.Context(), metav1.ListOptions{}); !apierrors.IsForbidden(err) {
+	if _, err := c.CoreV1().Secrets(o.Namespace).List(t.Context(), metav1.ListOptions{}); !apierrors.IsForbidden(err) {
 		t.Errorf("the exchanger may list Secrets: %v", err)
 	}
-	if _, err := c.CoreV1().Secrets(o.namespace).Get(t.Context(), "somebody-elses", metav1.GetOptions{}); !apierrors.IsForbidden(err) {
+	if _, err := c.CoreV1().Secrets(o.Namespace).Get(t.Context(), "somebody-elses", metav1.GetOptions{}); !apierrors.IsForbidden(err) {
 		t.Errorf("the exchanger may read a Secret of another name: %v", err)
 	}
 }
 
 func TestF321WithoutAPIServerNothingIsServed(t *testing.T) {
 	t.Parallel()
-	o := newOperator(t, plane.Shared(t))
-	o.publish(world(1, "main"))
-	r := o.start("one", at("https://127.0.0.1:1"), checkpointIn(t.TempDir()))
+	o := operator.New(t, plane.Shared(t))
+	o.Publish(world(1, "main"))
+	r := start(t, o, "one", at("https://127.0.0.1:1"), checkpointIn(t.TempDir()))
 	eventually(t, func(g gomega.Gomega) { g.Expect(r.log.String()).To(gomega.ContainSubstring("there is no checkpoint")) })
 	if got := r.revisions(); len(got) > 0 || !r.Confirmed().IsZero() {
 		t.Errorf("revisions %v are served", got)
@@ -119,15 +121,15 @@ func TestF322PartOfTheSecretsIsNothing(t *testing.T) {
 	for _, hidden := range []string{wire.PointerName, wire.KeysName, wire.CredentialsName} {
 		t.Run(hidden, func(t *testing.T) {
 			t.Parallel()
-			o := newOperator(t, plane.Shared(t))
-			o.grant(without(hidden))
-			p := o.publish(world(1, "main"))
-			r := o.start("one", checkpointIn(t.TempDir()))
+			o := operator.New(t, plane.Shared(t))
+			o.Grant(without(hidden))
+			p := o.Publish(world(1, "main"))
+			r := start(t, o, "one", checkpointIn(t.TempDir()))
 			eventually(t, func(g gomega.Gomega) { g.Expect(r.log.String()).To(gomega.ContainSubstring("there is no checkpoint")) })
 			if got := r.revisions(); len(got) > 0 {
 				t.Errorf("revisions %v are served", got)
 			}
-			o.grant(func(*rbacv1.Role) {})
+			o.Grant(func(*rbacv1.Role) {})
 			r.mustServe(p)
 		})
 	}
@@ -143,15 +145,15 @@ func without(name string) func(*rbacv1.Role) {
 
 func TestF323RightsThatAreTakenAwayMakeWhatIsServedOlder(t *testing.T) {
 	t.Parallel()
-	o := newOperator(t, plane.Shared(t))
-	r := o.start("one")
-	first := o.publish(world(1, "main"))
+	o := operator.New(t, plane.Shared(t))
+	r := start(t, o, "one")
+	first := o.Publish(world(1, "main"))
 	r.mustServe(first)
 	r.mustConfirm()
-	o.grant(without(wire.PointerName))
+	o.Grant(without(wire.PointerName))
 	eventually(t, func(g gomega.Gomega) { g.Expect(r.log.String()).To(gomega.ContainSubstring("does not confirm")) })
 	// A watch that was opened before goes on; what it tells counts as an answer.
-	o.grant(func(*rbacv1.Role) {})
+	o.Grant(func(*rbacv1.Role) {})
 	r.mustConfirm()
 	r.mustServe(first)
 }
@@ -161,68 +163,71 @@ func TestWhatCannotBeServedIsRefusedAndTheLastGoodGoesOn(t *testing.T) {
 	second := world(2, "main")
 	second.Services[0].Issuer = "https://second.example"
 	for name, tc := range map[string]struct {
-		spoil    func(o *operator, r *replica)
+		spoil    func(o *operator.Operator, r *replica)
 		revision uint64
 		reason   string
 		says     string
 	}{
 		"F328: compiling fails": {
-			func(o *operator, r *replica) { r.compiler.set(false, errors.New("no")); o.publish(second) }, 2, refusedCompile, "expression",
+			func(o *operator.Operator, r *replica) { r.compiler.set(false, errors.New("no")); o.Publish(second) }, 2, refusedCompile, "expression",
 		},
 		"F328: compiling panics": {
-			func(o *operator, r *replica) { r.compiler.set(true, nil); o.publish(second) }, 2, refusedPanic, "report",
+			func(o *operator.Operator, r *replica) { r.compiler.set(true, nil); o.Publish(second) }, 2, refusedPanic, "report",
 		},
 		"a lower revision": {
-			func(o *operator, r *replica) { r.mustServe(o.publish(second)); o.publishAs(world(3, "main"), 1) }, 1, refusedRevision, "revision 2 is in force here",
+			func(o *operator.Operator, r *replica) {
+				r.mustServe(o.Publish(second))
+				o.PublishAs(world(3, "main"), 1)
+			}, 1, refusedRevision, "revision 2 is in force here",
 		},
 		"another policy under the same revision": {
-			func(o *operator, _ *replica) { o.publishAs(second, 1) }, 1, refusedRevision, "another one of the same number",
+			func(o *operator.Operator, _ *replica) { o.PublishAs(second, 1) }, 1, refusedRevision, "another one of the same number",
 		},
 		"a format of the future": {
-			func(o *operator, _ *replica) {
-				p := o.slots(second, 2).Pointer
+			func(o *operator.Operator, _ *replica) {
+				p := o.Slots(second, 2).Pointer
 				p.Format = 9
-				o.secret(wire.PointerName, map[string][]byte{wire.PointerKey: p.Marshal()})
+				o.Secret(wire.PointerName, map[string][]byte{wire.PointerKey: p.Marshal()})
 			}, 2, refusedFormat, "format 9",
 		},
 		"a pointer that is none": {
-			func(o *operator, _ *replica) {
-				o.secret(wire.PointerName, map[string][]byte{wire.PointerKey: []byte("garbage")})
+			func(o *operator.Operator, _ *replica) {
+				o.Secret(wire.PointerName, map[string][]byte{wire.PointerKey: []byte("garbage")})
 			}, 0, refusedPointer, "JSON",
 		},
 		"a damaged chunk": {
-			func(o *operator, _ *replica) {
-				plan := o.slots(second, 2)
-				o.secret(plan.Write[0].Name, map[string][]byte{wire.ChunkKey: []byte("garbage")})
-				o.secret(wire.PointerName, map[string][]byte{wire.PointerKey: plan.Pointer.Marshal()})
+			func(o *operator.Operator, _ *replica) {
+				plan := o.Slots(second, 2)
+				o.Secret(plan.Write[0].Name, map[string][]byte{wire.ChunkKey: []byte("garbage")})
+				o.Secret(wire.PointerName, map[string][]byte{wire.PointerKey: plan.Pointer.Marshal()})
 			}, 2, refusedChunk, wire.PointerName + "-b-00",
 		},
 		"a missing chunk": {
-			func(o *operator, _ *replica) {
-				plan, err := wire.Encode(second, 2, o.current)
+			func(o *operator.Operator, _ *replica) {
+				plan, err := wire.Encode(second, 2, o.Current)
 				if err != nil {
-					o.t.Fatal(err)
+					t.Fatal(err)
 				}
-				o.secret(wire.PointerName, map[string][]byte{wire.PointerKey: plan.Pointer.Marshal()})
+				o.Secret(wire.PointerName, map[string][]byte{wire.PointerKey: plan.Pointer.Marshal()})
 			}, 2, refusedChunk, "not found",
 		},
 		"chunks that are whole and not what the digest names": {
-			func(o *operator, _ *replica) {
-				p := o.slots(second, 2).Pointer
+			func(o *operator.Operator, _ *replica) {
+				p := o.Slots(second, 2).Pointer
 				p.Digest = strings.Repeat("0", 64)
-				o.secret(wire.PointerName, map[string][]byte{wire.PointerKey: p.Marshal()})
+				o.Secret(wire.PointerName, map[string][]byte{wire.PointerKey: p.Marshal()})
 			}, 2, refusedContent, "digest",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := newOperator(t, plane.Shared(t))
-			r := o.start("one")
-			first := o.publish(world(1, "main"))
+			o := operator.New(t, plane.Shared(t))
+			r := start(t, o, "one")
+			first := o.Publish(world(1, "main"))
 			r.mustServe(first)
 			tc.spoil(o, r)
 			r.mustRefuse(tc.revision, tc.reason)
-			a := o.acknowledged("one")
+			a := o.Acknowledged("one")
 			if !strings.Contains(a.Spec.Refused.Message, tc.says) || strings.Contains(a.Spec.Refused.Message, "secret of") {
 				t.Errorf("the refusal says %q, want something about %q", a.Spec.Refused.Message, tc.says)
 			}
@@ -234,10 +239,10 @@ func TestWhatCannotBeServedIsRefusedAndTheLastGoodGoesOn(t *testing.T) {
 
 			// What comes next, above all that was acknowledged and refused, mends it.
 			r.compiler.set(false, nil)
-			next := o.publishAs(world(5, "main"), max(was, tc.revision)+1)
+			next := o.PublishAs(world(5, "main"), max(was, tc.revision)+1)
 			r.mustServe(next)
 			eventually(t, func(g gomega.Gomega) {
-				a := o.acknowledged("one")
+				a := o.Acknowledged("one")
 				g.Expect(a.Spec.Refused).To(gomega.BeNil())
 				g.Expect(a.Spec.Revision).To(gomega.Equal(int64(next.Revision)))
 				r.mu.Lock()
@@ -253,11 +258,11 @@ func TestWhatCannotBeServedIsRefusedAndTheLastGoodGoesOn(t *testing.T) {
 
 func TestWhatIsRefusedDoesNotConfirmWhatIsServed(t *testing.T) {
 	t.Parallel()
-	o := newOperator(t, plane.Shared(t))
-	r := o.start("one")
-	o.publish(world(1, "main"))
+	o := operator.New(t, plane.Shared(t))
+	r := start(t, o, "one")
+	o.Publish(world(1, "main"))
 	r.mustConfirm()
-	o.secret(wire.PointerName, map[string][]byte{wire.PointerKey: []byte("garbage")})
+	o.Secret(wire.PointerName, map[string][]byte{wire.PointerKey: []byte("garbage")})
 	r.mustRefuse(0, refusedPointer)
 	before, reads := r.Confirmed(), r.pointer.get().at
 	eventually(t, func(g gomega.Gomega) {
@@ -270,33 +275,33 @@ func TestWhatIsRefusedDoesNotConfirmWhatIsServed(t *testing.T) {
 
 func TestAMendedSlotIsTakenUpWithoutAnotherPointer(t *testing.T) {
 	t.Parallel()
-	o := newOperator(t, plane.Shared(t))
-	r := o.start("one")
-	r.mustServe(o.publish(world(1, "main")))
-	plan := o.slots(world(2, "main"), 2)
-	o.secret(plan.Write[0].Name, map[string][]byte{wire.ChunkKey: []byte("garbage")})
-	o.secret(wire.PointerName, map[string][]byte{wire.PointerKey: plan.Pointer.Marshal()})
+	o := operator.New(t, plane.Shared(t))
+	r := start(t, o, "one")
+	r.mustServe(o.Publish(world(1, "main")))
+	plan := o.Slots(world(2, "main"), 2)
+	o.Secret(plan.Write[0].Name, map[string][]byte{wire.ChunkKey: []byte("garbage")})
+	o.Secret(wire.PointerName, map[string][]byte{wire.PointerKey: plan.Pointer.Marshal()})
 	r.mustRefuse(2, refusedChunk)
-	o.secret(plan.Write[0].Name, map[string][]byte{wire.ChunkKey: plan.Write[0].Data})
+	o.Secret(plan.Write[0].Name, map[string][]byte{wire.ChunkKey: plan.Write[0].Data})
 	r.mustServe(plan.Pointer)
 }
 
 func TestAPointerThatMovesWhileItsSlotsAreReadIsReadAgain(t *testing.T) {
 	t.Parallel()
-	o := newOperator(t, plane.Shared(t))
-	first := o.publish(world(1, "main"))
+	o := operator.New(t, plane.Shared(t))
+	first := o.Publish(world(1, "main"))
 	var third wire.Pointer
 	var once sync.Once
 	moving := func(next http.RoundTripper) http.RoundTripper {
 		return roundTrip(func(r *http.Request) (*http.Response, error) {
 			if strings.HasSuffix(r.URL.Path, "/"+first.Chunks[0].Name()) {
 				// Two publications later the slot is another's.
-				once.Do(func() { o.publish(world(2, "main")); third = o.publish(world(3, "main")) })
+				once.Do(func() { o.Publish(world(2, "main")); third = o.Publish(world(3, "main")) })
 			}
 			return next.RoundTrip(r)
 		})
 	}
-	r := o.start("one", through(moving))
+	r := start(t, o, "one", through(moving))
 	eventually(t, func(g gomega.Gomega) { g.Expect(r.revisions()).NotTo(gomega.BeEmpty()) })
 	r.mustServe(third)
 	if got := r.revisions(); !slices.Equal(got, []uint64{3}) {
@@ -309,54 +314,54 @@ func TestAPointerThatMovesWhileItsSlotsAreReadIsReadAgain(t *testing.T) {
 
 func TestAnEtcdThatWasRestoredRecoversThroughAcknowledgements(t *testing.T) {
 	t.Parallel()
-	o := newOperator(t, plane.Shared(t))
-	r := o.start("one")
-	backup := o.publish(world(1, "main"))
-	chunk, err := o.client.CoreV1().Secrets(o.namespace).Get(t.Context(), backup.Chunks[0].Name(), metav1.GetOptions{})
+	o := operator.New(t, plane.Shared(t))
+	r := start(t, o, "one")
+	backup := o.Publish(world(1, "main"))
+	chunk, err := o.Client.CoreV1().Secrets(o.Namespace).Get(t.Context(), backup.Chunks[0].Name(), metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.mustServe(backup)
 	for range 4 {
-		o.publish(world(2, "main"))
-		o.publish(world(3, "main"))
+		o.Publish(world(2, "main"))
+		o.Publish(world(3, "main"))
 	}
-	newest := o.publish(world(4, "main"))
+	newest := o.Publish(world(4, "main"))
 	r.mustServe(newest)
 	r.mustAcknowledge(newest)
 
 	// Everything is as it was, acknowledgements included.
-	o.secret(chunk.Name, chunk.Data)
-	o.secret(wire.PointerName, map[string][]byte{wire.PointerKey: backup.Marshal()})
-	if out, err := o.plane.Kubectl(t, "delete", "exchangerreplica", "one", "-n", o.namespace); err != nil {
+	o.Secret(chunk.Name, chunk.Data)
+	o.Secret(wire.PointerName, map[string][]byte{wire.PointerKey: backup.Marshal()})
+	if out, err := o.Plane.Kubectl(t, "delete", "exchangerreplica", "one", "-n", o.Namespace); err != nil {
 		t.Fatal(out, err)
 	}
 	r.mustRefuse(backup.Revision, refusedRevision)
-	a := o.acknowledged("one")
+	a := o.Acknowledged("one")
 	if a.Spec.Revision != int64(newest.Revision) {
 		t.Fatalf("revision %d is acknowledged, %d is in force: the next revision would be too low", a.Spec.Revision, newest.Revision)
 	}
-	r.mustServe(o.publishAs(world(1, "main"), uint64(max(a.Spec.Revision, a.Spec.Refused.Revision))+1))
+	r.mustServe(o.PublishAs(world(1, "main"), uint64(max(a.Spec.Revision, a.Spec.Refused.Revision))+1))
 }
 
 func TestSigningKeysThatCannotBeFollowedLeaveTheLastGoodOnes(t *testing.T) {
 	t.Parallel()
-	for name, spoil := range map[string]func(o *operator){
-		"F278: a Secret of garbage": func(o *operator) {
-			o.secret(wire.KeysName, map[string][]byte{"main.json": []byte("garbage")})
+	for name, spoil := range map[string]func(o *operator.Operator){
+		"F278: a Secret of garbage": func(o *operator.Operator) {
+			o.Secret(wire.KeysName, map[string][]byte{"main.json": []byte("garbage")})
 		},
-		"F278: an emptied Secret": func(o *operator) { o.secret(wire.KeysName, nil) },
-		"F278: a deleted Secret": func(o *operator) {
-			if err := o.client.CoreV1().Secrets(o.namespace).Delete(o.t.Context(), wire.KeysName, metav1.DeleteOptions{}); err != nil {
-				o.t.Fatal(err)
+		"F278: an emptied Secret": func(o *operator.Operator) { o.Secret(wire.KeysName, nil) },
+		"F278: a deleted Secret": func(o *operator.Operator) {
+			if err := o.Client.CoreV1().Secrets(o.Namespace).Delete(context.Background(), wire.KeysName, metav1.DeleteOptions{}); err != nil {
+				t.Fatal(err)
 			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			o := newOperator(t, plane.Shared(t))
-			r := o.start("one")
-			r.mustServe(o.publish(world(1, "main")))
+			o := operator.New(t, plane.Shared(t))
+			r := start(t, o, "one")
+			r.mustServe(o.Publish(world(1, "main")))
 			before, _ := r.ring.Current("main")
 			spoil(o)
 			eventually(t, func(g gomega.Gomega) {
@@ -372,7 +377,7 @@ func TestSigningKeysThatCannotBeFollowedLeaveTheLastGoodOnes(t *testing.T) {
 				t.Error("the log quotes the Secret")
 			}
 			// A key of a new token service comes with the Secret's repair.
-			r.mustServe(o.publish(world(1, "main", "other")))
+			r.mustServe(o.Publish(world(1, "main", "other")))
 			eventually(t, func(g gomega.Gomega) {
 				_, ok := r.ring.Active("other")
 				g.Expect(ok).To(gomega.BeTrue())
@@ -383,32 +388,32 @@ func TestSigningKeysThatCannotBeFollowedLeaveTheLastGoodOnes(t *testing.T) {
 
 func TestAPointerThatIsDeletedLeavesWhatIsInForce(t *testing.T) {
 	t.Parallel()
-	o := newOperator(t, plane.Shared(t))
-	r := o.start("one")
-	first := o.publish(world(1, "main"))
+	o := operator.New(t, plane.Shared(t))
+	r := start(t, o, "one")
+	first := o.Publish(world(1, "main"))
 	r.mustServe(first)
-	if err := o.client.CoreV1().Secrets(o.namespace).Delete(t.Context(), wire.PointerName, metav1.DeleteOptions{}); err != nil {
+	if err := o.Client.CoreV1().Secrets(o.Namespace).Delete(t.Context(), wire.PointerName, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, func(g gomega.Gomega) { g.Expect(r.log.String()).To(gomega.ContainSubstring("nothing is published")) })
 	if got := r.revisions(); !slices.Equal(got, []uint64{1}) {
 		t.Errorf("revisions %v", got)
 	}
-	r.mustServe(o.publish(world(2, "main")))
+	r.mustServe(o.Publish(world(2, "main")))
 }
 
 func TestABurstOfChangesEndsWithTheLast(t *testing.T) {
 	t.Parallel()
-	o := newOperator(t, plane.Shared(t))
-	r := o.start("one")
-	r.mustServe(o.publish(world(1, "main")))
+	o := operator.New(t, plane.Shared(t))
+	r := start(t, o, "one")
+	r.mustServe(o.Publish(world(1, "main")))
 	var last wire.Pointer
 	for i := range 20 {
-		last = o.publish(world(2+i, "main"))
+		last = o.Publish(world(2+i, "main"))
 	}
 	r.mustServe(last)
 	eventually(t, func(g gomega.Gomega) {
-		g.Expect(o.acknowledged("one").Spec.Revision).To(gomega.Equal(int64(last.Revision)))
+		g.Expect(o.Acknowledged("one").Spec.Revision).To(gomega.Equal(int64(last.Revision)))
 	})
 	if got := r.revisions(); !slices.IsSorted(got) {
 		t.Errorf("revisions went back: %v", got)

@@ -17,6 +17,7 @@ import (
 	"github.com/onsi/gomega"
 
 	plane "github.com/exchequer-dev/exchequer/test/cluster"
+	"github.com/exchequer-dev/exchequer/test/fakes/operator"
 )
 
 // frost freezes what the API server sends: every watch that is open, or everything.
@@ -94,33 +95,33 @@ func (b *frozenBody) Close() error {
 
 func TestF326AWatchThatFallsSilentIsNoticed(t *testing.T) {
 	t.Parallel()
-	o := newOperator(t, plane.Shared(t))
+	o := operator.New(t, plane.Shared(t))
 	f := newFrost()
-	r := o.start("one", through(f.wrap))
-	r.mustServe(o.publish(world(1, "main")))
+	r := start(t, o, "one", through(f.wrap))
+	r.mustServe(o.Publish(world(1, "main")))
 	r.mustConfirm()
 	f.freezeWatches()
-	second := o.publish(world(2, "main"))
+	second := o.Publish(world(2, "main"))
 	r.mustServe(second)
 	eventually(t, func(g gomega.Gomega) { g.Expect(r.log.String()).To(gomega.ContainSubstring("fallen silent")) })
-	third := o.publish(world(3, "main"))
+	third := o.Publish(world(3, "main"))
 	r.mustServe(third)
 	r.mustConfirm()
 }
 
 func TestF326AnAPIServerThatFallsSilentDoesNotConfirm(t *testing.T) {
 	t.Parallel()
-	o := newOperator(t, plane.Shared(t))
+	o := operator.New(t, plane.Shared(t))
 	f := newFrost()
-	r := o.start("one", through(f.wrap), timed(times{confirm: 200 * time.Millisecond, retry: 100 * time.Millisecond, start: 2 * time.Second, request: 300 * time.Millisecond}))
-	first := o.publish(world(1, "main"))
+	r := start(t, o, "one", through(f.wrap), timed(times{confirm: 200 * time.Millisecond, retry: 100 * time.Millisecond, start: 2 * time.Second, request: 300 * time.Millisecond}))
+	first := o.Publish(world(1, "main"))
 	r.mustServe(first)
 	r.mustConfirm()
 	f.freezeAll(true)
 	eventually(t, func(g gomega.Gomega) {
 		g.Expect(time.Since(r.Confirmed())).To(gomega.BeNumerically(">", time.Second))
 	})
-	second := o.publish(world(2, "main"))
+	second := o.Publish(world(2, "main"))
 	if got, _ := r.serves(); got != first.Revision {
 		t.Errorf("revision %d is served, and nobody could have told", got)
 	}
@@ -131,11 +132,11 @@ func TestF326AnAPIServerThatFallsSilentDoesNotConfirm(t *testing.T) {
 
 func TestAReplicaStartsFromItsCheckpoint(t *testing.T) {
 	t.Parallel()
-	o := newOperator(t, plane.Shared(t))
+	o := operator.New(t, plane.Shared(t))
 	dir := filepath.Join(t.TempDir(), "checkpoint")
-	r := o.start("one", checkpointIn(dir))
-	r.mustServe(o.publish(world(1, "main")))
-	p := o.publish(world(300, "main"))
+	r := start(t, o, "one", checkpointIn(dir))
+	r.mustServe(o.Publish(world(1, "main")))
+	p := o.Publish(world(300, "main"))
 	r.mustServe(p)
 	r.mustConfirm()
 	eventually(t, func(g gomega.Gomega) {
@@ -156,7 +157,7 @@ func TestAReplicaStartsFromItsCheckpoint(t *testing.T) {
 
 	f := newFrost()
 	f.all = true
-	again := o.start("one", checkpointIn(dir), through(f.wrap))
+	again := start(t, o, "one", checkpointIn(dir), through(f.wrap))
 	again.mustServe(p)
 	if _, ok := again.ring.Active("main"); !ok {
 		t.Error("there are no keys")
@@ -169,19 +170,19 @@ func TestAReplicaStartsFromItsCheckpoint(t *testing.T) {
 	if got := again.revisions(); len(got) != 1 {
 		t.Errorf("revisions %v: what was in force was put in force again", got)
 	}
-	next := o.publish(world(301, "main"))
+	next := o.Publish(world(301, "main"))
 	again.mustServe(next)
 	eventually(t, func(g gomega.Gomega) {
-		g.Expect(o.acknowledged("one").Spec.Revision).To(gomega.Equal(int64(next.Revision)))
+		g.Expect(o.Acknowledged("one").Spec.Revision).To(gomega.Equal(int64(next.Revision)))
 	})
 }
 
 func TestACheckpointThatCannotBeTrustedIsIgnoredAndSaid(t *testing.T) {
 	t.Parallel()
-	o := newOperator(t, plane.Shared(t))
+	o := operator.New(t, plane.Shared(t))
 	good := filepath.Join(t.TempDir(), "checkpoint")
-	r := o.start("one", checkpointIn(good))
-	r.mustServe(o.publish(world(3, "main")))
+	r := start(t, o, "one", checkpointIn(good))
+	r.mustServe(o.Publish(world(3, "main")))
 	eventually(t, func(g gomega.Gomega) {
 		_, err := os.Stat(filepath.Join(good, checkpointFile))
 		g.Expect(err).NotTo(gomega.HaveOccurred())
@@ -219,7 +220,7 @@ func TestACheckpointThatCannotBeTrustedIsIgnoredAndSaid(t *testing.T) {
 			if err := spoil(filepath.Join(dir, checkpointFile)); err != nil {
 				t.Fatal(err)
 			}
-			r := o.start("one", checkpointIn(dir), at("https://127.0.0.1:1"), timed(times{confirm: time.Second, retry: time.Second, start: time.Millisecond, request: time.Second}))
+			r := start(t, o, "one", checkpointIn(dir), at("https://127.0.0.1:1"), timed(times{confirm: time.Second, retry: time.Second, start: time.Millisecond, request: time.Second}))
 			eventually(t, func(g gomega.Gomega) {
 				g.Expect(r.log.String()).To(gomega.ContainSubstring("the checkpoint cannot be used"))
 			})
