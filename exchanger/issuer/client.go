@@ -39,12 +39,19 @@ type client struct {
 }
 
 func newClient(t *target, o *Options) *client {
-	dialer := &egress.Dialer{Rules: t.rules, Resolver: o.Resolver, Dial: o.Dial}
+	roots := t.pool
+	if roots == nil {
+		roots = o.RootCAs
+	}
+	dial := (&egress.Dialer{Rules: t.rules, Resolver: o.Resolver, Dial: o.Dial}).DialContext
+	if o.Proxy != nil && !t.rules.Direct() {
+		dial = (&tunnel{proxy: o.Proxy, rules: t.rules, roots: o.RootCAs, resolver: o.Resolver, dial: o.Dial}).DialContext
+	}
 	transport := &http.Transport{
 		// Proxy stays nil: a proxy from the environment would dial unchecked
-		// addresses for us.
-		DialContext:            dialer.DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: t.pool},
+		// addresses for us. The one that is declared is in dial.
+		DialContext:            dial,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		TLSHandshakeTimeout:    tlsTimeout,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: maxHeaderBytes,

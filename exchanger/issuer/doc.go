@@ -20,7 +20,7 @@
 //
 // It refuses redirects (all of them: the declared URL is the one that is
 // asked), addresses that package egress does not allow, proxies from the
-// environment, compressed answers, documents over their size, media types
+// environment (one that is declared is another matter: ParseProxy), compressed answers, documents over their size, media types
 // other than application/json and application/jwk-set+json, discovery documents
 // of another issuer, and a jwks_uri on a host that was not declared. No request
 // carries a credential.

@@ -160,6 +160,10 @@ func (m *Manager) Keys(ctx context.Context, name, digest, kid string) (*jose.Pub
 		return nil, err
 	}
 	if done == nil {
+		// A fetch may have ended between the look above and the question.
+		if key, ok := s.key(kid); ok {
+			return key, nil
+		}
 		return nil, s.verdict()
 	}
 	defer s.doneWaiting()

@@ -5,8 +5,10 @@ package issuer
 
 import (
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/binary"
 	"log/slog"
+	"net"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -41,6 +43,12 @@ type Options struct {
 	Now func() time.Time
 	// Jitter returns numbers in [0, 1); default a random one.
 	Jitter func() float64
+	// Proxy is what fetches leave through; default none. Sources with AllowedCIDRs
+	// are dialled directly all the same (egress.Rules.Direct).
+	Proxy *Proxy
+	// RootCAs are who may sign the certificates of issuers that declare no authority
+	// of their own, and of the proxy; default the system's. See ParseRoots.
+	RootCAs *x509.CertPool
 	// Resolver and Dial replace the network; default the system's.
 	Resolver egress.Resolver
 	Dial     egress.DialFunc
@@ -74,6 +82,9 @@ func (o Options) orDefaults() Options {
 	}
 	if o.turns == nil {
 		o.turns = rate.NewLimiter(turnsPerSecond, turnsAtOnce)
+	}
+	if o.Dial != nil && o.Resolver == nil {
+		o.Resolver = net.DefaultResolver
 	}
 	if o.Jitter == nil {
 		o.Jitter = jitter

@@ -30,6 +30,7 @@ const (
 	ResultTooLarge    Result = "too_large"    // over the size limit
 	ResultDiscovery   Result = "discovery"    // discovery document malformed, of another issuer, or pointing elsewhere
 	ResultKeys        Result = "keys"         // key set malformed, over its limit, or without a usable key
+	ResultProxy       Result = "proxy"        // the egress proxy was not reached, or refused
 	ResultPanic       Result = "panic"        // a bug of ours, contained
 )
 
@@ -37,7 +38,7 @@ const (
 func Results() []Result {
 	return []Result{
 		ResultOK, ResultAddress, ResultDNS, ResultConnect, ResultTLS, ResultTimeout, ResultStatus, ResultRedirect,
-		ResultContentType, ResultEncoding, ResultTooLarge, ResultDiscovery, ResultKeys, ResultPanic,
+		ResultContentType, ResultEncoding, ResultTooLarge, ResultDiscovery, ResultKeys, ResultProxy, ResultPanic,
 	}
 }
 
@@ -62,6 +63,8 @@ func classify(err error, duringTLS bool) Result {
 		return ResultAddress
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return ResultTimeout
+	case errors.Is(err, errProxy):
+		return ResultProxy
 	case errors.Is(err, egress.ErrResolve):
 		return ResultDNS
 	case duringTLS:

@@ -5,6 +5,7 @@ package engine
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -67,6 +68,10 @@ type Options struct {
 	// CarrierFresh says whether the controller, which carries issuers' keys, was
 	// heard of lately; nil where there is none, as under `serve`.
 	CarrierFresh func() bool
+	// EgressProxy and EgressRoots are how issuers are reached; nil for directly, and
+	// for the system's roots.
+	EgressProxy *issuer.Proxy
+	EgressRoots *x509.CertPool
 	// Reviewer asks the API server about service-account tokens where a TrustedIssuer
 	// wants that; nil where there is none.
 	Reviewer trust.Reviewer
@@ -104,6 +109,7 @@ func New(o Options) *Engine {
 	e.metrics.BeforeGather(e.ages)
 	e.issuers = issuer.New(issuer.Options{
 		Now: o.Now, Observer: fetches{e.metrics}, OnChange: o.OnIssuerChange, Logger: o.Log, CarrierFresh: o.CarrierFresh,
+		Proxy: o.EgressProxy, RootCAs: o.EgressRoots,
 	})
 	use := &exchange.Exchanger{
 		Clients:  clientauth.New(e.issuers, e.once(), clientauth.Options{Reviewer: o.Reviewer}),

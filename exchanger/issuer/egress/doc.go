@@ -17,6 +17,10 @@
 // one person's machine. An address that carries another one (IPv4-mapped,
 // NAT64, 6to4) must pass for both. Plain http goes to loopback only.
 //
+// Through an egress proxy there is no address to check: the proxy resolves. Then the
+// host alone is judged (CheckProxied), and whoever lists private ranges is dialled
+// directly (Direct).
+//
 // The parsing half is pure (no I/O, no clock), so translation may use it to
 // refuse a manifest with the same words that a fetch would use. Any package
 // that dials an address from a manifest must dial through Dialer.
