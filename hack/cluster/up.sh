@@ -37,6 +37,12 @@ missing() {
 	fi
 }
 
+# how to use it, for people who have neither kubectl nor helm.
+how() {
+	printf '\n  export KUBECONFIG=%s PATH=%s:$PATH\n\n' "$kubeconfig" "$programs" >&2
+	echo "make cluster-load brings in the image of this checkout, make cluster-down takes the cluster down." >&2
+}
+
 problems=$(missing)
 if [ -n "$problems" ]; then
 	echo "A cluster cannot run here:" >&2
@@ -46,7 +52,9 @@ if [ -n "$problems" ]; then
 fi
 
 if [ -n "$(node_pid)" ]; then
-	echo "The cluster is up already.  export KUBECONFIG=$kubeconfig" >&2
+	use_programs
+	echo "The cluster is up already." >&2
+	how
 	exit 0
 fi
 "$here/down.sh" --quiet # what a machine that lost power left behind
@@ -98,6 +106,7 @@ for _ in $(seq 400); do
 done
 ready || die "no Ready node after two minutes; see $logs"
 elapsed=$((($(date +%s%N) - started) / 1000000))
-printf 'A node of Kubernetes %s is ready after %d.%d s.  export KUBECONFIG=%s\n' \
+printf 'A node of Kubernetes %s is ready after %d.%d s.\n' \
 	"$(kubectl --kubeconfig "$kubeconfig" get node "$name" -o jsonpath='{.status.nodeInfo.kubeletVersion}')" \
-	$((elapsed / 1000)) $((elapsed % 1000 / 100)) "$kubeconfig" >&2
+	$((elapsed / 1000)) $((elapsed % 1000 / 100)) >&2
+how

@@ -20,6 +20,8 @@ cluster-down: ## Take that cluster down and remove its state.
 .PHONY: cluster-load
 cluster-load: image-tar ## Bring the image of this checkout into that cluster.
 	@hack/cluster/load.sh bin/image.tar
+	@echo "helm install exchequer charts/exchequer --namespace exchequer-system --create-namespace \\"
+	@echo "  --set image.repository=$(firstword $(subst :, ,$(IMAGE_TAR_TAG))),image.tag=$(lastword $(subst :, ,$(IMAGE_TAR_TAG)))"
 
 VERSION ?= dev
 IMAGE_TAR_TAG ?= exchequer.local/exchequer:$(VERSION)

@@ -87,12 +87,14 @@ var _ = Describe("An installation", Ordered, ContinueOnFailure, func() {
 	}, NodeTimeout(2*patience))
 
 	It("has a target that verifies what it got with the keys of the public listener", func(ctx SpecContext) {
-		Expect(verify(ctx, first)).To(HaveField("code", BeZero()), "a token of before the upgrade")
+		// The Service has just got another port and protocol: 3 means, try again.
+		Eventually(func() int32 { return verify(ctx, first).Code }, "30s").ShouldNot(BeEquivalentTo(3))
+		Expect(verify(ctx, first)).To(HaveField("Code", BeZero()), "a token of before the upgrade")
 		got := exchange(ctx, "frontend", "", "--scope", "images")
-		Expect(got).To(HaveField("code", BeZero()))
-		Expect(verify(ctx, strings.TrimSpace(got.out))).To(HaveField("code", BeZero()))
-		other := strings.TrimSpace(got.out)
-		Expect(verify(ctx, other[:len(other)-8]+"AAAAAAAA")).To(HaveField("code", BeEquivalentTo(1)), "a signature that is not ours")
+		Expect(got).To(HaveField("Code", BeZero()))
+		Expect(verify(ctx, strings.TrimSpace(got.Out))).To(HaveField("Code", BeZero()))
+		other := strings.TrimSpace(got.Out)
+		Expect(verify(ctx, other[:len(other)-8]+"AAAAAAAA")).To(HaveField("Code", BeEquivalentTo(1)), "a signature that is not ours")
 	}, NodeTimeout(patience))
 
 	It("exchanges a person's login, and only for what that person has", func(ctx SpecContext) {
@@ -102,8 +104,8 @@ var _ = Describe("An installation", Ordered, ContinueOnFailure, func() {
 
 		login := env.identity.login("alice", "images contacts", "staff")
 		got := exchange(ctx, "app", login, "--scope", "images")
-		Expect(got).To(HaveField("code", BeZero()))
-		Expect(verified(strings.TrimSpace(got.out), jwks(ctx, "https"))).To(SatisfyAll(
+		Expect(got).To(HaveField("Code", BeZero()))
+		Expect(verified(strings.TrimSpace(got.Out), jwks(ctx, "https"))).To(SatisfyAll(
 			HaveKeyWithValue("sub", "corp:alice"), HaveKeyWithValue("scope", "images"), HaveKeyWithValue("client_id", "shop/app"),
 		))
 		for why, refused := range map[string]outcome{
@@ -111,18 +113,40 @@ var _ = Describe("An installation", Ordered, ContinueOnFailure, func() {
 			"a person who is not staff":     exchange(ctx, "app", env.identity.login("bob", "images"), "--scope", "images"),
 			"a stolen login":                exchange(ctx, "frontend", login, "--scope", "images"),
 		} {
-			Expect(refused).To(HaveField("code", BeEquivalentTo(1)), why)
+			Expect(refused).To(HaveField("Code", BeEquivalentTo(1)), why)
 		}
 	}, NodeTimeout(patience))
 
+	It("fails no request while replicas are replaced, upgraded and rolled back", func(ctx SpecContext) {
+		during := func(what string, change func()) {
+			GinkgoHelper()
+			l := startLoad(ctx)
+			change()
+			for _, deployment := range []string{"exchequer-exchanger", "exchequer-controller"} {
+				kubectl(ctx, "rollout", "status", "--namespace", system, "--timeout", patience.String(), "deployment/"+deployment)
+			}
+			served, failed := l.end()
+			GinkgoWriter.Printf("%s: %d requests served, %d failed\n", what, served, len(failed))
+			Expect(failed).To(BeEmpty(), what)
+			Expect(served).To(BeNumerically(">", 50), what)
+		}
+		during("a rolling restart", func() {
+			kubectl(ctx, "rollout", "restart", "--namespace", system, "deployment/exchequer-exchanger", "deployment/exchequer-controller")
+		})
+		during("an upgrade", func() {
+			helm(ctx, append([]string{"upgrade", release, chart}, values("tls.mode=Secret", "exchanger.podAnnotations.e2e=upgraded")...)...)
+		})
+		during("a rollback", func() { helm(ctx, "rollback", release) })
+	}, NodeTimeout(3*patience))
+
 	It("keeps the token endpoint off the public listener", func(ctx SpecContext) {
 		got := exchange(ctx, "frontend", "", "--scope", "images", "--endpoint", "https://"+public+"/token")
-		Expect(got.code).NotTo(BeZero())
+		Expect(got.Code).NotTo(BeZero())
 	}, NodeTimeout(patience))
 
 	It("ends what a deleted policy allowed", func(ctx SpecContext) {
 		kubectl(ctx, "delete", "exchangepolicy", "--namespace", media, "frontend-gets-images")
-		Eventually(func() int32 { return exchange(ctx, "frontend", "", "--scope", "images").code }, "30s", "1s").Should(BeEquivalentTo(1))
+		Eventually(func() int32 { return exchange(ctx, "frontend", "", "--scope", "images").Code }, "30s", "1s").Should(BeEquivalentTo(1))
 	}, NodeTimeout(patience))
 
 	It("leaves nothing but CRDs, key Secrets and what others wrote when it is uninstalled", func(ctx SpecContext) {

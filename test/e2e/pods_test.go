@@ -7,6 +7,7 @@ package e2e_test
 
 import (
 	"context"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -24,8 +25,8 @@ const (
 
 // outcome is what a pod's program printed, and its exit code.
 type outcome struct {
-	out  string
-	code int32
+	Out  string
+	Code int32
 }
 
 // workload runs the CLI in a pod, as a team would: restricted, without a token
@@ -52,7 +53,11 @@ func workload(ctx context.Context, namespace, account string, files map[string]s
 	}, patience, "200ms").WithContext(ctx).Should(Succeed())
 	logs, err := pods.GetLogs(pod.Name, &corev1.PodLogOptions{}).DoRaw(ctx)
 	Expect(err).NotTo(HaveOccurred())
-	return outcome{string(logs), pod.Status.ContainerStatuses[0].State.Terminated.ExitCode}
+	code := pod.Status.ContainerStatuses[0].State.Terminated.ExitCode
+	if code != 0 {
+		GinkgoWriter.Printf("%s: exit code %d\n%s\n", strings.Join(args, " "), code, logs)
+	}
+	return outcome{string(logs), code}
 }
 
 func podOf(namespace, account, secret string, args []string) *corev1.Pod {
