@@ -125,6 +125,64 @@ func manifests(t testing.TB, notes string) string {
 	return file
 }
 
+// older is the chart as a version before might have been: its TokenServices have
+// another short name, fewer columns and an earlier schema number.
+func older(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(chartDir)); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "files", "crds", "exchequer.dev_tokenservices.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := strings.NewReplacer(`exchequer.dev/schema: "1"`, `exchequer.dev/schema: "0"`, "- xts\n", "- xold\n", "maxLength: 1024", "maxLength: 1000").Replace(string(text))
+	if was == string(text) {
+		t.Fatal("nothing is older: the test would say nothing")
+	}
+	if err := os.WriteFile(file, []byte(was), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestF367AnUpgradeOfTheChartUpgradesTheCRDsAndKeepsTheirObjects(t *testing.T) {
+	t.Parallel()
+	plane := cluster.Start(t, cluster.WithoutCRDs())
+	kubeconfig := plane.KubeConfig(t)
+	run := func(want string, command ...string) {
+		t.Helper()
+		if out, err := helm(t, kubeconfig, append(command, "--namespace", namespace)...); err != nil {
+			t.Fatalf("helm %s: %v\n%s", command[0], err, out)
+		}
+		out, err := plane.Kubectl(t, "get", "customresourcedefinition", "tokenservices.exchequer.dev", "--output", `jsonpath={.metadata.annotations.exchequer\.dev/schema} {.spec.names.shortNames}`)
+		if err != nil || out != want {
+			t.Errorf("after helm %s the CRD has %q, expected %q: %v", command[0], out, want, err)
+		}
+	}
+	object := func() string {
+		t.Helper()
+		out, err := plane.Kubectl(t, "get", "tokenservice", "default", "--output", "jsonpath={.metadata.uid} {.spec.issuer} {.metadata.generation}")
+		if err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return out
+	}
+	run(`0 ["xold"]`, "install", "exchequer", older(t), "--create-namespace")
+	if out, err := plane.Kubectl(t, "apply", "--server-side", "-f", "../../config/samples/tokenservice.yaml"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	before := object()
+	run(`1 ["xts"]`, "upgrade", "exchequer", chartDir)
+	run(`0 ["xold"]`, "rollback", "exchequer", "1")
+	run(`1 ["xts"]`, "upgrade", "exchequer", chartDir)
+	if after := object(); after != before {
+		t.Errorf("the object was %q and is %q", before, after)
+	}
+}
+
 func TestKubectlShowsTheStateAtAGlance(t *testing.T) {
 	t.Parallel()
 	plane := installed(t)
