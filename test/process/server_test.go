@@ -106,6 +106,7 @@ func (w *world) spawnTo(out *os.File, flags ...string) *server {
 	}
 	args := append([]string{"serve", "--manifests", w.dir, "--listen", "127.0.0.1:0", "--audit", s.audit}, flags...)
 	s.cmd = exec.Command(program, args...)
+	s.cmd.Env = append(os.Environ(), w.environment...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.errs
 	if out != nil {
 		s.cmd.Stdout = out

@@ -205,6 +205,8 @@ type world struct {
 	eastKey   *issuer.Key
 	signerKey *issuer.Key
 	words     map[string]string
+	// environment is added to that of the program.
+	environment []string
 }
 
 // claims are the claims of a token.
