@@ -103,3 +103,29 @@ func TestKubectlGetShowsOfEveryKindWhetherItIsReadyAndWhy(t *testing.T) {
 		}
 	}
 }
+
+func TestKubectlExplainHasSomethingToSayAboutEveryField(t *testing.T) {
+	t.Parallel()
+	for _, o := range only(render(t), "CustomResourceDefinition") {
+		definition := as[apiextensionsv1.CustomResourceDefinition](t, o)
+		fields := 0
+		var walk func(path string, schema *apiextensionsv1.JSONSchemaProps)
+		walk = func(path string, schema *apiextensionsv1.JSONSchemaProps) {
+			for name := range schema.Properties {
+				property, at := schema.Properties[name], path+"."+name
+				fields++
+				if at != ".metadata" && len(property.Description) < 10 {
+					t.Errorf("%s%s: no description", definition.Spec.Names.Kind, at)
+				}
+				walk(at, &property)
+			}
+			if schema.Items != nil && schema.Items.Schema != nil {
+				walk(path+"[]", schema.Items.Schema)
+			}
+		}
+		walk("", definition.Spec.Versions[0].Schema.OpenAPIV3Schema)
+		if fields < 5 {
+			t.Errorf("%s has %d fields: the test says nothing", o.GetName(), fields)
+		}
+	}
+}
