@@ -5,7 +5,7 @@ FAULTS_RUN ?= .
 
 .PHONY: faults
 faults: test-assets ## Break a cluster of processes, one fault after the other, and print figures (FULL=1: real outages of 10 minutes).
-	@EXCHEQUER_FAULTS_FULL=$(FULL) KUBEBUILDER_ASSETS="$(ASSETS)" $(GO) test -count=1 -v -timeout 60m -run '$(FAULTS_RUN)' ./test/faults \
+	@FAULTS_FULL=$(FULL) KUBEBUILDER_ASSETS="$(ASSETS)" $(GO) test -count=1 -v -timeout 60m -run '$(FAULTS_RUN)' ./test/faults \
 	  | grep -vE '^=== |^ *--- PASS'
 
 BENCH_CLUSTER_ARGS ?=

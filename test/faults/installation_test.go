@@ -23,7 +23,7 @@ import (
 )
 
 // full makes outages as long as docs/reliability.md says.
-func full() bool { return os.Getenv("EXCHEQUER_FAULTS_FULL") == "1" }
+func full() bool { return os.Getenv("FAULTS_FULL") == "1" }
 
 // built is the build of the programs that all tests share.
 var built rig.Programs //nolint:gochecknoglobals // one per test binary is the point
@@ -129,9 +129,9 @@ func install(t *testing.T, p plan) *installation {
 	return i
 }
 
-// keepLogs saves what the programs printed where EXCHEQUER_FAULTS_LOGS says.
+// keepLogs saves what the programs printed where FAULTS_LOGS says.
 func keepLogs(t *testing.T, dir string) {
-	to := os.Getenv("EXCHEQUER_FAULTS_LOGS")
+	to := os.Getenv("FAULTS_LOGS")
 	if to == "" {
 		return
 	}

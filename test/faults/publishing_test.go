@@ -127,7 +127,7 @@ func TestF276AControllerKilledAfterEachWriteIsFinishedByTheNext(t *testing.T) {
 		i.publishes(names...)
 	}
 	figure(t, "controller killed -9 after each single write of a publication",
-		"killed after write 1 to %d of %d; each time the old pointer or the new one named whole chunks, and the next controller finished", struck, writes)
+		"killed after the first, the second, … the %dth write, until one had fewer (%d); each time the old pointer or the new one named whole chunks, and the next controller finished", struck, writes)
 }
 
 // churn makes policies with one request after the other, close enough for one or

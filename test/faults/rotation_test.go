@@ -21,7 +21,7 @@ spec:
   issuer: https://sts.example.com
   allowedNamespaces: {all: true}
   signing: {rotation: {period: 8s, prePublish: 6s}}
-  lifetimes: {accessToken: {default: 12s, max: 12s}}
+  lifetimes: {accessToken: {default: 60s, max: 60s}}
 `
 
 func TestF303KeysRotateUnderLoadAndAVerifierThatCachesAsLongAsItMayNeverFails(t *testing.T) {
