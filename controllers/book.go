@@ -48,6 +48,9 @@ func (b *book) judge(all *gather.Gathered, result *translate.Result, published *
 	b.world.Held = held
 	if published != nil {
 		b.world.Revision = published.Revision
+		if published.Moved {
+			b.world.PublishedAt = all.Input.Now
+		}
 	}
 }
 

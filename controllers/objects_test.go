@@ -5,6 +5,9 @@ package controllers_test
 
 import (
 	"fmt"
+	"github.com/exchequer-dev/exchequer/exchanger/wire"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
 	"strings"
 )
 
@@ -77,4 +80,15 @@ spec:
 // everything is all of it with one policy.
 func everything(namespace string) string {
 	return strings.Join([]string{platform(), clients(namespace), grant(namespace, "staff")}, "\n---\n")
+}
+
+func yamlInto(doc string, u *unstructured.Unstructured) error {
+	return yaml.Unmarshal([]byte(doc), &u.Object)
+}
+
+func digestOf(p *wire.Pointer) *string {
+	if p == nil {
+		return nil
+	}
+	return &p.Digest
 }

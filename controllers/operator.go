@@ -49,6 +49,12 @@ type Operator struct {
 	// those that serve can read.
 	floor   uint64
 	formats [][]int32
+	// made is when this process began.
+	made time.Time
+	// written counts published bytes.
+	written atomic.Uint64
+	// turns counts turns.
+	turns atomic.Uint64
 	// since is when publishing began to be held back, in nanoseconds; 0: it is not.
 	since atomic.Int64
 }
@@ -58,7 +64,7 @@ func newOperator(o Options, cache client.Reader, api client.Client, meta metadat
 	o = o.orDefaults()
 	op := &Operator{
 		options: o, cache: cache, api: api, health: health, compiler: expr.New(), metrics: m,
-		changed: make(chan struct{}, 1), replicas: make(chan struct{}, 1),
+		made: o.Now(), changed: make(chan struct{}, 1), replicas: make(chan struct{}, 1),
 		publisher: publish.New(api, o.Namespace, o.Now),
 	}
 	op.data = gather.NewData(api, meta, o.Namespace, o.ServiceAccount, op.Changed)
@@ -86,6 +92,12 @@ func signal(c chan struct{}) {
 	default: // It is asked for already.
 	}
 }
+
+// Written is how many bytes were published: chunks, compressed, and pointers.
+func (op *Operator) Written() uint64 { return op.written.Load() }
+
+// Turns is how often it has looked at everything.
+func (op *Operator) Turns() uint64 { return op.turns.Load() }
 
 // NeedLeaderElection makes the manager start it on the leader alone.
 func (op *Operator) NeedLeaderElection() bool { return true }
@@ -140,6 +152,7 @@ func (op *Operator) settle(ctx context.Context) {
 
 // turn does what is asked for. What is asked for meanwhile is for the next turn.
 func (op *Operator) turn(ctx context.Context, whole bool) {
+	op.turns.Add(1)
 	select {
 	case <-op.changed:
 		whole = true
@@ -153,9 +166,8 @@ func (op *Operator) turn(ctx context.Context, whole bool) {
 	if err == nil && (whole || op.behind()) {
 		err = op.run(ctx)
 	}
-	if err == nil {
-		err = op.sweep(ctx)
-	}
+	// Also where nothing is published, there may be something to say about it.
+	err = errors.Join(err, op.sweep(ctx))
 	if err != nil && ctx.Err() == nil {
 		op.options.Log.ErrorContext(ctx, "nothing is published; it is tried again", "error", err)
 		time.AfterFunc(retryAfter, op.Changed)

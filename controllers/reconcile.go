@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,6 +23,9 @@ import (
 
 // FieldOwner owns the fields of every status.
 const FieldOwner = "exchequer-controller"
+
+// later is when a status is written that is about to change.
+const later = time.Second
 
 // statuses writes the statuses of one kind. It decides nothing: what an object's
 // status should be stands in the book.
@@ -56,7 +60,7 @@ func (s *statuses) Reconcile(ctx context.Context, request reconcile.Request) (re
 	}
 	world.Now = s.now().Time
 	next, differs := status.Next(stored, verdict, &world)
-	if !differs {
+	if differs == status.None {
 		return reconcile.Result{}, nil
 	}
 	if err := s.rate.Wait(ctx); err != nil {
@@ -113,8 +117,12 @@ func (op *Operator) sweep(ctx context.Context) error {
 			if !ok || v.UID != string(u.GetUID()) {
 				continue
 			}
-			if _, differs := status.Next(u, v, &world); differs {
+			switch _, differs := status.Next(u, v, &world); differs {
+			case status.Now:
 				queue.Add(reconcile.Request{NamespacedName: name})
+			case status.Later:
+				queue.AddAfter(reconcile.Request{NamespacedName: name}, later)
+			case status.None:
 			}
 		}
 	}

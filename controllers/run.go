@@ -86,6 +86,7 @@ func (op *Operator) publish(ctx context.Context, spec *policy.Spec) (publish.Pub
 	if err == nil {
 		op.metrics.published(&out)
 		if out.Moved {
+			op.written.Add(uint64(out.Bytes))
 			op.options.Log.InfoContext(ctx, "published", "revision", out.Revision, "bytes", out.Bytes)
 		}
 	}
@@ -172,11 +173,15 @@ func (op *Operator) hold(err error) {
 	}
 }
 
-// blocked is how long nothing could be published.
+// blocked is how long nothing could be published. A controller that has not even
+// listed everything yet is held back, whether it leads or not.
 func (op *Operator) blocked() time.Duration {
 	since := op.since.Load()
-	if since == 0 {
-		return 0
+	switch {
+	case since != 0:
+		return op.options.Now().Sub(time.Unix(0, since))
+	case op.turns.Load() == 0 && op.health.Problem() != nil:
+		return op.options.Now().Sub(op.made)
 	}
-	return op.options.Now().Sub(time.Unix(0, since))
+	return 0
 }

@@ -17,10 +17,8 @@ import (
 
 	"github.com/go-logr/logr"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/exchequer-dev/exchequer/cmd/internal/flags"
-	"github.com/exchequer-dev/exchequer/controllers"
 )
 
 // version is set by the linker in images and releases.
@@ -59,18 +57,4 @@ func run(ctx context.Context, args []string, out io.Writer) int {
 		return exitFailed
 	}
 	return 0
-}
-
-func (s *settings) start(ctx context.Context, log *slog.Logger, logger logr.Logger) error {
-	config, err := s.client()
-	if err != nil {
-		return err
-	}
-	mgr, _, err := controllers.New(config, s.options(log), controllers.Process{
-		OpsListen: s.opsListen, LeaderElect: s.leaderElect, Metrics: metrics.Registry, Logger: logger,
-	})
-	if err != nil {
-		return err
-	}
-	return mgr.Start(ctx)
 }

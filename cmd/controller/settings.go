@@ -17,15 +17,16 @@ import (
 
 	"github.com/exchequer-dev/exchequer/cmd/internal/flags"
 	"github.com/exchequer-dev/exchequer/controllers"
+	"github.com/exchequer-dev/exchequer/exchanger/issuer"
 )
 
 // settings are the flags.
 type settings struct {
 	namespace, serviceAccount, opsListen, kubeconfig, replicasSelector string
-	egressProxy, egressCA                                              string
 	leaderElect, sharedStore                                           bool
 
 	replicas labels.Selector
+	egress   flags.Egress
 }
 
 func parse(args, environ []string, out io.Writer) (*settings, error) {
@@ -38,10 +39,9 @@ func parse(args, environ []string, out io.Writer) (*settings, error) {
 	f.StringVar(&s.opsListen, "ops-listen", ":8081", "where /livez, /readyz and /metrics are served")
 	f.StringVar(&s.replicasSelector, "replicas-selector", "app.kubernetes.io/name=exchequer,app.kubernetes.io/component=exchanger", "labels of the exchanger's Pods")
 	f.BoolVar(&s.sharedStore, "shared-store", false, "the exchangers share their one-time state")
-	f.StringVar(&s.egressProxy, "egress-proxy", "", "HTTP proxy through which issuers are asked")
-	f.StringVar(&s.egressCA, "egress-ca", "", "file with the certificates of who may sign for issuers besides the system's")
+	s.egress.Add(f)
 	f.StringVar(&s.kubeconfig, "kubeconfig", "", "how to reach the API server; empty: as a Pod of its cluster")
-	return s, flags.Parse(f, args, environ, s.checkNames, s.checkSelector, s.checkEgress)
+	return s, flags.Parse(f, args, environ, s.checkNames, s.checkSelector, s.egress.Check)
 }
 
 func (s *settings) checkNames() error {
@@ -65,16 +65,11 @@ func (s *settings) checkSelector() error {
 	return nil
 }
 
-// checkEgress refuses what would otherwise be passed over.
-func (s *settings) checkEgress() error {
-	if s.egressProxy != "" || s.egressCA != "" {
-		return errors.New("--egress-proxy, --egress-ca: this build cannot ask issuers through a proxy yet")
-	}
-	return nil
-}
-
 func (s *settings) options(log *slog.Logger) controllers.Options {
-	return controllers.Options{Namespace: s.namespace, ServiceAccount: s.serviceAccount, Replicas: s.replicas, SharedStore: s.sharedStore, Log: log}
+	return controllers.Options{
+		Namespace: s.namespace, ServiceAccount: s.serviceAccount, Replicas: s.replicas, SharedStore: s.sharedStore, Log: log,
+		Issuers: issuer.Options{Proxy: s.egress.Proxy, RootCAs: s.egress.Roots},
+	}
 }
 
 // client says how the API server is reached.

@@ -5,6 +5,7 @@ package status
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -42,6 +43,8 @@ type World struct {
 	Replicas Replicas
 	// Revision is the newest that was published.
 	Revision uint64
+	// PublishedAt is when that was.
+	PublishedAt time.Time
 	// Held says why nothing is published at all; empty when it is.
 	Held *Held
 	Now  time.Time
@@ -50,9 +53,26 @@ type World struct {
 // Held is why nothing is published, as every TokenService says it.
 type Held struct{ Reason, Message string }
 
-// Next returns the status that an object should have, and whether that differs from
-// the one that is stored.
-func Next(stored *unstructured.Unstructured, v *Verdict, w *World) (next map[string]any, differs bool) {
+// Difference is how a stored status differs from what it should be.
+type Difference int
+
+// The differences.
+const (
+	// None: there is nothing to write.
+	None Difference = iota
+	// Later: what would be written is about to change again, since replicas are just
+	// taking over what was published. One write then says it all.
+	Later
+	// Now: somebody waits for it.
+	Now
+)
+
+// soon is how long replicas usually take to acknowledge, with room: goal is 1 s.
+const soon = time.Second
+
+// Next returns the status that an object should have, and how that differs from the
+// one that is stored.
+func Next(stored *unstructured.Unstructured, v *Verdict, w *World) (next map[string]any, differs Difference) {
 	old, _ := stored.Object["status"].(map[string]any)
 	before := conditionsOf(old)
 	conditions := v.conditions(old, before, w)
@@ -84,7 +104,28 @@ func Next(stored *unstructured.Unstructured, v *Verdict, w *World) (next map[str
 		}
 		next["keys"] = keys
 	}
-	return next, !holds(old, next)
+	return next, v.difference(old, next, &conditions[len(conditions)-1], w)
+}
+
+func (v *Verdict) difference(old, next map[string]any, ready *metav1.Condition, w *World) Difference {
+	if holds(old, next) {
+		return None
+	}
+	if ready.Reason == v1alpha1.ReasonPending && ready.Status == metav1.ConditionFalse && w.Now.Sub(w.PublishedAt) < soon {
+		return Later
+	}
+	if counts, there := next["replicas"]; there {
+		// Counts of replicas alone keep nobody waiting.
+		was := maps.Clone(old)
+		if was == nil {
+			was = map[string]any{}
+		}
+		was["replicas"] = counts
+		if holds(was, next) {
+			return Later
+		}
+	}
+	return Now
 }
 
 // maxKeys is how many keys a status has room for.
