@@ -23,8 +23,10 @@ import (
 )
 
 // tokenSlack is what retired keys stay published beyond the longest token: clocks
-// differ by up to that much.
-const tokenSlack = time.Minute
+// differ by up to a minute, and a replica that is cut off from the API server does
+// not hear that its key has retired and signs on with it, for at most its
+// --max-snapshot-age, 24 hours by default.
+const tokenSlack = 24*time.Hour + time.Minute
 
 // Options are what a Manager works with.
 type Options struct {

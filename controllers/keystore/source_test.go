@@ -96,6 +96,11 @@ func TestAKeyFromASecret(t *testing.T) {
 			t.Errorf("condition %+v", c)
 		}
 		w.secret(t, "mine", map[string]string{"key": next})
+		w.later(24 * time.Hour)
+		w.mustEnsure(t, m, s)
+		if c := current(t, m, "main"); c.Public.Len() != 2 {
+			t.Errorf("a replica that was cut off may still sign with the old key: %v", c.Slots)
+		}
 		w.later(time.Hour + time.Minute)
 		w.mustEnsure(t, m, s)
 		if c := current(t, m, "main"); c.Public.Len() != 1 {
