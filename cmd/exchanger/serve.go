@@ -21,6 +21,7 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/audit"
 	"github.com/exchequer-dev/exchequer/exchanger/expr"
 	"github.com/exchequer-dev/exchequer/exchanger/feed/cluster"
+	"github.com/exchequer-dev/exchequer/exchanger/issuer/tokenreview"
 	"github.com/exchequer-dev/exchequer/exchanger/keys"
 	"github.com/exchequer-dev/exchequer/exchanger/server"
 	"github.com/exchequer-dev/exchequer/exchanger/telemetry"
@@ -51,6 +52,10 @@ func (s *settings) serve(ctx context.Context, out, errs io.Writer) error {
 
 	ring, clock := keys.NewFollower(), engine.NewClock()
 	config.Wrap(clock.Listen)
+	reviewer, err := tokenreview.New(config, log)
+	if err != nil {
+		return err
+	}
 	var feed *cluster.Feed
 	eng := engine.New(engine.Options{
 		Ring: ring, Audit: records, Log: log, TLS: s.tls, DrainDelay: s.drain, Tracing: tracing,
@@ -58,6 +63,9 @@ func (s *settings) serve(ctx context.Context, out, errs io.Writer) error {
 		Confirmed:    func() time.Time { return feed.Confirmed() },
 		Heartbeat:    func() time.Time { return feed.Heartbeat() },
 		CarrierFresh: func() bool { return time.Since(feed.Heartbeat()) < carrierSilence },
+		EgressProxy:  s.egress.Proxy,
+		EgressRoots:  s.egress.Roots,
+		Reviewer:     reviewer,
 		Alongside:    func(ctx context.Context) error { return feed.Run(ctx) },
 	})
 	feed, err = cluster.New(config, cluster.Options{

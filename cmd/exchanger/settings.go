@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -40,6 +41,7 @@ type settings struct {
 	namespace, pod, podUID, kubeconfig string
 	checkpoint, audit, store           string
 	maxAge, drain                      time.Duration
+	egress                             flags.Egress
 
 	// confirmEvery is for tests; 0 is the feed's own.
 	confirmEvery time.Duration
@@ -64,8 +66,9 @@ func parse(args, environ []string, errs io.Writer) (*settings, error) {
 	f.StringVar(&s.audit, "audit", "", "file for audit records, opened anew at SIGHUP; standard output without it")
 	f.DurationVar(&s.drain, "drain-delay", 3*time.Second, "how long a stopping replica still answers, so that load balancers notice")
 	f.StringVar(&s.store, "store", storeNone, "where one-time state is kept: memory, for one replica only, or none: what needs it is refused")
+	s.egress.Add(f)
 	f.StringVar(&s.kubeconfig, "kubeconfig", "", "how to reach the API server; without it, as a Pod of its cluster")
-	return s, flags.Parse(f, args, environ, s.addresses, s.identity, s.bounds, s.tls.Check)
+	return s, flags.Parse(f, args, environ, s.addresses, s.identity, s.bounds, s.egress.Check, s.tls.Check)
 }
 
 func (s *settings) addresses() error {
@@ -73,7 +76,7 @@ func (s *settings) addresses() error {
 	if s.listen == "" || s.operations == "" {
 		errs = append(errs, errors.New("--listen and --ops-listen: expected an address such as :8080, found nothing"))
 	}
-	if s.listen == s.operations || s.public != "" && (s.public == s.listen || s.public == s.operations) {
+	if same(s.listen, s.operations) || same(s.public, s.listen) || same(s.public, s.operations) {
 		errs = append(errs, errors.New("--listen, --public-listen and --ops-listen: expected different addresses"))
 	}
 	if (s.tls.Certificate == "") != (s.tls.Key == "") {
@@ -81,6 +84,9 @@ func (s *settings) addresses() error {
 	}
 	return errors.Join(errs...)
 }
+
+// same says whether two listeners would want one address; port 0 is any.
+func same(a, b string) bool { return a != "" && a == b && !strings.HasSuffix(a, ":0") }
 
 func (s *settings) identity() error {
 	var errs []error

@@ -7,6 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,12 +20,21 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/subject/trust"
 )
 
+// tellEvery bounds how often it is logged that no answer was had: each request that
+// waits for one would say it.
+const tellEvery = time.Minute
+
 // Reviewer asks an API server.
-type Reviewer struct{ reviews client.TokenReviewInterface }
+type Reviewer struct {
+	reviews client.TokenReviewInterface
+	log     *slog.Logger
+	told    atomic.Int64 // when it was last logged, in nanoseconds
+}
 
 // New makes a Reviewer of the process's own configuration, whose account needs
-// `create` on tokenreviews (ClusterRole system:auth-delegator has it).
-func New(config *rest.Config) (*Reviewer, error) {
+// `create` on tokenreviews (ClusterRole system:auth-delegator has it). It does no I/O
+// before somebody asks. log may be nil.
+func New(config *rest.Config, log *slog.Logger) (*Reviewer, error) {
 	own := rest.CopyConfig(config)
 	// How many questions are under way is bounded where they are asked; a limit
 	// here would let an answer that nobody has asked for yet wait in line.
@@ -31,7 +43,7 @@ func New(config *rest.Config) (*Reviewer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client for TokenReviews: %w", err)
 	}
-	return &Reviewer{reviews: c.TokenReviews()}, nil
+	return &Reviewer{reviews: c.TokenReviews(), log: log}, nil
 }
 
 // Review sends the token and its audiences. The error never holds the token.
@@ -40,10 +52,19 @@ func (r *Reviewer) Review(ctx context.Context, token string, audiences []string)
 		Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: audiences},
 	}, metav1.CreateOptions{})
 	if err != nil {
-		return trust.Review{}, because(err)
+		err = because(err)
+		r.tell(ctx, err)
+		return trust.Review{}, err
 	}
 	s := &answer.Status
 	return trust.Review{Authenticated: s.Authenticated, Username: s.User.Username, UID: s.User.UID, Audiences: s.Audiences}, nil
+}
+
+func (r *Reviewer) tell(ctx context.Context, err error) {
+	now, last := time.Now().UnixNano(), r.told.Load()
+	if r.log != nil && now-last >= int64(tellEvery) && r.told.CompareAndSwap(last, now) {
+		r.log.ErrorContext(ctx, "the API server vouches for no token now; those that need it are answered with 503", "error", err)
+	}
 }
 
 // because tells why an API server could not be asked. Its own words may repeat the

@@ -31,7 +31,7 @@ const audience = "https://sts.example.com"
 
 func reviewer(t *testing.T, c *rest.Config) *tokenreview.Reviewer {
 	t.Helper()
-	r, err := tokenreview.New(c)
+	r, err := tokenreview.New(c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
