@@ -24,8 +24,6 @@ type issuers struct {
 	*issuer.Manager
 
 	local *issuer.Local
-	// published is what was published last, for its carried keys.
-	published *policy.Spec
 }
 
 // newLocal asks the API server for who signs service-account tokens.
@@ -65,7 +63,6 @@ func (op *Operator) begin(ctx context.Context) {
 	if err != nil {
 		op.options.Log.WarnContext(ctx, "what was published last cannot be read; keys of issuers are carried when they were fetched", "error", err)
 	}
-	op.issuers.published = published
 	if published != nil {
 		op.issuers.SetSources(issuer.Sources(published))
 	}
@@ -77,11 +74,11 @@ func (op *Operator) begin(ctx context.Context) {
 	}
 }
 
-// follow has the keys of the issuers of a Spec fetched.
+// follow has the keys of the issuers of a Spec fetched. What was published before
+// this process began is not for an issuer that comes back hours later: its keys may
+// be gone since.
 func (i *issuers) follow(spec *policy.Spec) {
-	sources := issuer.Sources(spec)
-	issuer.Seed(sources, i.published)
-	i.SetSources(sources)
+	i.SetSources(issuer.Sources(spec))
 }
 
 // localCluster is what translation gets to know of it.

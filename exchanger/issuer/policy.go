@@ -36,23 +36,3 @@ func Sources(spec *policy.Spec) []Source {
 	}
 	return out
 }
-
-// Seed gives the sources the keys that were published last, as far as they were
-// fetched in the same way, so that a controller that starts takes no key from
-// anybody before it has looked itself. published may be nil.
-func Seed(sources []Source, published *policy.Spec) {
-	if published == nil {
-		return
-	}
-	type place struct{ name, digest string }
-	last := make(map[place]string, len(published.Issuers))
-	for n := range published.Issuers {
-		i := &published.Issuers[n]
-		last[place{i.Name, i.KeysDigest()}] = i.Keys.Carried
-	}
-	for n := range sources {
-		if s := &sources[n]; len(s.Carried) == 0 {
-			s.Carried = []byte(last[place{s.Name, s.Digest}])
-		}
-	}
-}

@@ -24,28 +24,3 @@ func TestSourcesOfASpec(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
-
-func TestAControllerThatStartsBeginsWithWhatWasPublished(t *testing.T) {
-	t.Parallel()
-	spec := func(url, carried string) *policy.Spec {
-		return &policy.Spec{Issuers: []policy.Issuer{{Name: "corp", URL: url, Keys: policy.Keys{Carried: carried}}}}
-	}
-	for name, of := range map[string]struct {
-		published *policy.Spec
-		own, want string
-	}{
-		"the same source takes what was published":                  {spec("https://a.example", "old"), "", "old"},
-		"F182: a source that is asked in another way takes nothing": {spec("https://b.example", "old"), "", ""},
-		"what it knows itself counts":                               {spec("https://a.example", "old"), "new", "new"},
-		"nothing was ever published":                                {nil, "", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			sources := issuer.Sources(spec("https://a.example", of.own))
-			issuer.Seed(sources, of.published)
-			if got := string(sources[0].Carried); got != of.want {
-				t.Errorf("%q, want %q", got, of.want)
-			}
-		})
-	}
-}
