@@ -260,6 +260,7 @@ func (t teller) Resync() error { return nil }
 func (f *Feed) confirm(ctx context.Context) error {
 	next := time.NewTimer(f.times.confirm)
 	defer next.Stop()
+	var said time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -267,7 +268,10 @@ func (f *Feed) confirm(ctx context.Context) error {
 		case <-next.C:
 		}
 		if err := f.readAll(ctx); err != nil && ctx.Err() == nil {
-			f.o.Log.WarnContext(ctx, "the API server does not confirm the published policy; what is in force goes on until it is too old", "error", err)
+			if time.Since(said) >= f.times.confirm {
+				f.o.Log.WarnContext(ctx, "the API server does not confirm the published policy; what is in force goes on until it is too old", "error", err)
+				said = time.Now()
+			}
 			next.Reset(f.times.retry)
 			continue
 		}
