@@ -57,4 +57,10 @@
 //	    "sealKey": "<32 bytes, base64url>"
 //	  }]
 //	}
+//
+// A slot whose key was handed over has "source": "SecretRef". One whose key is with
+// an external signer has "source": "External", the public key (DER, base64) and the
+// signer's label instead of a private key; the document then names the signer:
+//
+//	"signer": {"address": "unix:///run/signer.sock"}
 package keys

@@ -64,7 +64,13 @@ func (p Plan) blocked(l *line) error {
 	}
 	kid := p.Given.KeyID()
 	for _, s := range l.slots {
-		if s.KeyID == kid && s.State == Retired {
+		if s.KeyID != kid {
+			continue
+		}
+		if s.Source != p.Source {
+			return fmt.Errorf("%w: %s is here already, from where keys came before: a key in two places is no safer for the second; make a new one", ErrUnusable, kid)
+		}
+		if s.State == Retired {
 			return fmt.Errorf("%w: %s signed before and has retired, and a key does not come back: provide a new one", ErrUnusable, kid)
 		}
 	}
