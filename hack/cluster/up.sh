@@ -3,7 +3,9 @@
 # the real programs, built from pinned Go modules, in network, mount and PID
 # namespaces of their own. Asked again, it says that the cluster is up.
 #
-# usage: hack/cluster/up.sh      (make cluster)
+# usage: hack/cluster/up.sh [--kubeconfig]     (make cluster)
+#
+#   --kubeconfig   print the path of its kubeconfig and do nothing else
 #
 # EXCHEQUER_CLUSTER=1 is a second one beside the first; all scripts of this
 # folder read it.
@@ -12,6 +14,16 @@
 # `make e2e` runs on the cluster of KUBECONFIG when that is set.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 started=$(date +%s%N)
+
+case ${1:-} in
+"") ;;
+--kubeconfig)
+	[ -f "$kubeconfig" ] || die "no cluster was brought up; run: make cluster"
+	echo "$kubeconfig"
+	exit 0
+	;;
+*) die "unknown argument $1" ;;
+esac
 
 # missing: what keeps this machine from running it, all at once.
 missing() {
