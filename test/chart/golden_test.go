@@ -13,6 +13,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -66,6 +67,7 @@ func decoders() map[string]func(testing.TB, object) {
 		"v1/ServiceAccount":                                                decode[corev1.ServiceAccount],
 		"v1/ConfigMap":                                                     decode[corev1.ConfigMap],
 		"networking.k8s.io/v1/NetworkPolicy":                               decode[networkingv1.NetworkPolicy],
+		"coordination.k8s.io/v1/Lease":                                     decode[coordinationv1.Lease],
 		"policy/v1/PodDisruptionBudget":                                    decode[policyv1.PodDisruptionBudget],
 		"rbac.authorization.k8s.io/v1/Role":                                decode[rbacv1.Role],
 		"rbac.authorization.k8s.io/v1/RoleBinding":                         decode[rbacv1.RoleBinding],

@@ -189,7 +189,7 @@ func TestF253EditAndAdminNeverGetTheClusterKinds(t *testing.T) {
 		"edit, by default":           {"default", builtin + "edit", false, false, ""},
 		"admin, by default":          {"default", builtin + "admin", false, false, ""},
 		"view, by default":           {"default", builtin + "view", false, false, ""},
-		"edit, when asked for":       {"everything-on", builtin + "edit", true, false, ""},
+		"edit, when asked for":       {"everything-on", builtin + "edit", true, true, ""},
 		"admin, when asked for":      {"everything-on", builtin + "admin", false, false, ""},
 		"view, when asked for":       {"everything-on", builtin + "view", false, true, ""},
 		"the policy editor":          {"everything-on", own + "policy-editor", true, true, ""},
