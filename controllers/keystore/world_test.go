@@ -41,10 +41,13 @@ type world struct {
 	read func() error
 }
 
-func newWorld(tb interface {
+// failer is what tests and properties have in common.
+type failer interface {
 	Helper()
 	Fatal(args ...any)
-}) *world {
+}
+
+func newWorld(tb failer) *world {
 	tb.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientscheme.AddToScheme, v1alpha1.AddToScheme} {

@@ -117,7 +117,7 @@ func TestPrivateKeysOfOthersThatAreRefused(t *testing.T) {
 		_ = json.Unmarshal([]byte(forms(t, k)["JWK"]), &m)
 		return m[name]
 	}
-	foreign := key(EdDSA).material().(ed25519.PrivateKey).Seed() //nolint:errcheck,forcetypeassert // it was made so
+	foreign := key(EdDSA).material().(ed25519.PrivateKey).Seed()
 	for name, tc := range map[string]struct{ text, algorithm, want string }{
 		"nothing":                               {"", ES256, "neither"},
 		"a curve's private half under another":  {jwk(es, func(m map[string]any) { m["d"] = member(other, "d") }), ES256, "half"},
