@@ -4,7 +4,6 @@
 package cluster
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -346,13 +345,14 @@ func TestAnEtcdThatWasRestoredRecoversThroughAcknowledgements(t *testing.T) {
 
 func TestSigningKeysThatCannotBeFollowedLeaveTheLastGoodOnes(t *testing.T) {
 	t.Parallel()
-	for name, spoil := range map[string]func(o *operator.Operator){
-		"F278: a Secret of garbage": func(o *operator.Operator) {
+	for name, spoil := range map[string]func(t *testing.T, o *operator.Operator){
+		"F278: a Secret of garbage": func(_ *testing.T, o *operator.Operator) {
 			o.Secret(wire.KeysName, map[string][]byte{"main.json": []byte("garbage")})
 		},
-		"F278: an emptied Secret": func(o *operator.Operator) { o.Secret(wire.KeysName, nil) },
-		"F278: a deleted Secret": func(o *operator.Operator) {
-			if err := o.Client.CoreV1().Secrets(o.Namespace).Delete(context.Background(), wire.KeysName, metav1.DeleteOptions{}); err != nil {
+		"F278: an emptied Secret": func(_ *testing.T, o *operator.Operator) { o.Secret(wire.KeysName, nil) },
+		"F278: a deleted Secret": func(t *testing.T, o *operator.Operator) {
+			t.Helper()
+			if err := o.Client.CoreV1().Secrets(o.Namespace).Delete(t.Context(), wire.KeysName, metav1.DeleteOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -363,7 +363,7 @@ func TestSigningKeysThatCannotBeFollowedLeaveTheLastGoodOnes(t *testing.T) {
 			r := start(t, o, "one")
 			r.mustServe(o.Publish(world(1, "main")))
 			before, _ := r.ring.Current("main")
-			spoil(o)
+			spoil(t, o)
 			eventually(t, func(g gomega.Gomega) {
 				g.Expect(r.log.String()).To(gomega.Or(gomega.ContainSubstring("were not followed"), gomega.ContainSubstring("keys in use go on")))
 			})

@@ -51,7 +51,7 @@ func world(n int, services ...string) *policy.Spec {
 // replica is a feed that runs, and what it did.
 type replica struct {
 	*Feed
-	t    *testing.T
+	t    testing.TB
 	o    *operator.Operator
 	ring *keys.Ring
 	log  *records
@@ -84,7 +84,7 @@ func through(transport func(http.RoundTripper) http.RoundTripper) option {
 func at(host string) option { return func(_ *replica, _ *Options, c *rest.Config) { c.Host = host } }
 
 // start runs a replica as the exchanger's ServiceAccount.
-func start(t *testing.T, o *operator.Operator, pod string, options ...option) *replica {
+func start(t testing.TB, o *operator.Operator, pod string, options ...option) *replica {
 	t.Helper()
 	config := o.Plane.ServiceAccount(t, o.Namespace, operator.Account)
 	r := &replica{t: t, o: o, ring: keys.NewFollower(), log: &records{}}
@@ -151,7 +151,7 @@ func (r *replica) serves() (uint64, string) {
 // patience is for what happens by itself, on a busy machine.
 const patience = 30 * time.Second
 
-func eventually(t *testing.T, f func(g gomega.Gomega)) {
+func eventually(t testing.TB, f func(g gomega.Gomega)) {
 	t.Helper()
 	gomega.NewWithT(t).Eventually(f).WithTimeout(patience).WithPolling(20 * time.Millisecond).Should(gomega.Succeed())
 }
