@@ -19,6 +19,7 @@ func commands(now func() time.Time) []*cobra.Command {
 		newDiffCommand(now),
 		newWhoCanCommand(now),
 		newGraphCommand(now),
+		newWaitCommand(),
 		newTokenCommand(now),
 		newExchangeCommand(now),
 		newVersionCommand(),

@@ -209,11 +209,8 @@ func TestTheVersionSaysWhichAPIItReads(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotThereYetIsNotRegistered(t *testing.T) {
+func TestAFamilyOfCommandsWithoutOneIsHelp(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"wait"} {
-		exchequer(t, "", name).must(t, exitUsage)
-	}
 	exchequer(t, "").must(t, exitOK)
 	exchequer(t, "", "token").must(t, exitOK)
 	exchequer(t, "", "token", "forge").must(t, exitUsage)

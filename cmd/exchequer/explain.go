@@ -22,6 +22,7 @@ type explainFlags struct {
 	audience, resource                 []string
 	scope, requestedTokenType, at      string
 	cluster                            bool
+	api                                clusterFlags
 	correlationID, audit               string
 }
 
@@ -44,16 +45,21 @@ verified when its issuer's keys stand in the manifests; otherwise the token is
 taken at its word, and the report says so: explain finds mistakes, it does not
 admit anybody.
 
+With --cluster it decides by the objects of a cluster, read with your own rights;
+Secrets are not read, and nobody's decision hangs on them.
+
 With --correlation-id it looks up what the endpoint did instead: the error of a
 refused request carries that ID, and the audit record with it has the reason.
 
-Exit codes: 0 allowed; 1 refused; 2 wrong usage.`,
+Exit codes: 0 allowed; 1 refused; 2 wrong usage; 3 the cluster does not answer.`,
 		Example: `  exchequer explain --manifests ./manifests --client shop/frontend --issuer corp \
     --subject-claims alice.json --audience media/images-resource --scope images
   exchequer explain --manifests ./manifests --client shop/frontend --subject-token token.jwt \
     --audience media/images-resource
   echo '{"sub": "alice", "groups": ["staff"]}' | exchequer explain --manifests ./manifests \
     --client shop/frontend --issuer corp --subject-claims - --scope images
+  exchequer explain --cluster --client shop/frontend --issuer corp --subject-claims alice.json \
+    --audience media/images-resource
   exchequer explain --correlation-id 7kq2m4x9 --audit audit.log`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -80,7 +86,8 @@ Exit codes: 0 allowed; 1 refused; 2 wrong usage.`,
 func (f *explainFlags) register(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.manifests, "manifests", "", "`DIR` of manifests to decide by, or a file")
-	flags.BoolVar(&f.cluster, "cluster", false, "decide by what is in force in a cluster (comes with the operator)")
+	flags.BoolVar(&f.cluster, "cluster", false, "decide by the objects of a cluster, read with your own rights")
+	f.api.register(c)
 	flags.StringVar(&f.namespace, "namespace", defaultNamespace, "the operator's `NAMESPACE`")
 	flags.StringVar(&f.tokenService, "token-service", "", "`NAME` of the TokenService that is asked; default: the client's")
 	flags.StringVar(&f.client, "client", "", "`ID` of the asking client: namespace/name, unless it has another")
@@ -107,8 +114,8 @@ func explain(c *cobra.Command, f *explainFlags, now func() time.Time) (*explanat
 		return explainRecord(c.InOrStdin(), f)
 	}
 	var r *explanation
-	err := ui.Progress(c.ErrOrStderr(), "read the manifests", func() (err error) {
-		r, err = explainRequest(c.InOrStdin(), f, now)
+	err := ui.Progress(c.ErrOrStderr(), "read what decides", func() (err error) {
+		r, err = explainRequest(c.Context(), c.InOrStdin(), f, now)
 		return err
 	})
 	return r, err
@@ -117,18 +124,20 @@ func explain(c *cobra.Command, f *explainFlags, now func() time.Time) (*explanat
 // check finds flags that do not go together.
 func (f *explainFlags) check() error {
 	switch {
-	case f.cluster:
-		return usage("--cluster comes with the operator, which this build does not have: use --manifests DIR")
 	case f.actor != "":
 		return usage("--actor is not served yet: actor tokens are refused by this build, whatever the policies say")
 	case (f.correlationID == "") != (f.audit == ""):
 		return usage("--correlation-id and --audit belong together: the ID of a request, and the file of records to find it in")
-	case f.correlationID != "" && (f.manifests != "" || f.client != "" || f.subjectClaims != "" || f.subjectToken != ""):
+	case f.correlationID != "" && (f.manifests != "" || f.cluster || f.client != "" || f.subjectClaims != "" || f.subjectToken != ""):
 		return usage("--correlation-id looks up what happened, the other flags ask what would happen: use one of the two")
 	case f.correlationID != "":
 		return nil
-	case f.manifests == "":
-		return usage("--manifests DIR is missing: what to decide by")
+	case f.manifests == "" && !f.cluster:
+		return usage("--manifests DIR is missing: what to decide by; or --cluster")
+	case f.manifests != "" && f.cluster:
+		return usage("--manifests and --cluster: use one of the two")
+	case f.api.given() && !f.cluster:
+		return usage("--kubeconfig and --context go with --cluster")
 	case f.client == "":
 		return usage("--client is missing: who asks")
 	case (f.subjectClaims == "") == (f.subjectToken == ""):

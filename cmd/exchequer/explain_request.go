@@ -4,6 +4,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -19,7 +21,7 @@ import (
 )
 
 // explainRequest decides what the flags describe.
-func explainRequest(stdin io.Reader, f *explainFlags, now func() time.Time) (*explanation, error) {
+func explainRequest(ctx context.Context, stdin io.Reader, f *explainFlags, now func() time.Time) (*explanation, error) {
 	at := now().UTC()
 	if f.at != "" {
 		var err error
@@ -31,7 +33,7 @@ func explainRequest(stdin io.Reader, f *explainFlags, now func() time.Time) (*ex
 	if err := x.parse(stdin); err != nil {
 		return nil, err
 	}
-	m, err := loadManifests([]string{f.manifests}, f.namespace, now)
+	m, err := x.load(ctx, now)
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +41,7 @@ func explainRequest(stdin io.Reader, f *explainFlags, now func() time.Time) (*ex
 		Time: x.now, Client: f.client,
 		Asked: asked{Audience: f.audience, Resource: f.resource, Scope: x.scopes, TokenType: x.wanted},
 	}
+	x.report.Notes = append(x.report.Notes, m.unseen...)
 	if n := len(m.Problems); n > 0 {
 		x.report.Notes = append(x.report.Notes, fmt.Sprintf("the manifests have %s, first %s; `exchequer check` shows all", count(n, "problem"), m.Problems[0]))
 	}
@@ -52,6 +55,13 @@ func explainRequest(stdin io.Reader, f *explainFlags, now func() time.Time) (*ex
 	}
 	x.report.decide(d)
 	return x.report, nil
+}
+
+func (f *explainFlags) load(ctx context.Context, now func() time.Time) (*manifests, error) {
+	if f.cluster {
+		return f.api.load(ctx, f.namespace, now, true)
+	}
+	return loadManifests([]string{f.manifests}, f.namespace, now)
 }
 
 // explainer is one explanation in the making.
@@ -278,12 +288,13 @@ func (x *explainer) verify(i *policy.TrustedIssuer, c *jose.Compact) *policy.Ref
 	if !slices.Contains(i.Spec().Algorithms, c.Alg()) {
 		return &policy.Refusal{Reason: policy.TokenSignature, Detail: "the token's algorithm is not one of TrustedIssuer " + i.Name()}
 	}
-	if i.Spec().Keys.Inline == "" {
+	keys := cmp.Or(i.Spec().Keys.Inline, i.Spec().Keys.Carried)
+	if keys == "" {
 		x.report.Subject = &explainedSubject{Signature: "NOT verified: the keys of TrustedIssuer " + i.Name() + " are not in the manifests"}
 		x.report.Notes = append(x.report.Notes, "the token's signature was NOT verified: what follows is what the endpoint would say if it is genuine")
 		return nil
 	}
-	set, _, err := jose.ParseKeySet([]byte(i.Spec().Keys.Inline), jose.KeySetOptions{})
+	set, _, err := jose.ParseKeySet([]byte(keys), jose.KeySetOptions{})
 	if err != nil {
 		return &policy.Refusal{Outcome: policy.Unable, Reason: policy.KeysUnavailable, Detail: "the keys of TrustedIssuer " + i.Name() + " cannot be read"}
 	}

@@ -101,7 +101,8 @@ func TestExplainRefusesWhatMakesNoRequest(t *testing.T) {
 		args  []string
 		want  string
 	}{
-		"a cluster":                   {"", []string{"explain", "--cluster", "--client", "a/b"}, "comes with the operator"},
+		"a cluster and a directory":   {"", []string{"explain", "--cluster", "--manifests", "x", "--client", "a/b"}, "use one of the two"},
+		"a context of no cluster":     {"", []string{"explain", "--manifests", "x", "--context", "y", "--client", "a/b"}, "go with --cluster"},
 		"an actor":                    {aliceClaims, ask("--actor", "x"), "--actor is not served yet"},
 		"no manifests":                {"", []string{"explain", "--client", "a/b"}, "--manifests DIR is missing"},
 		"no client":                   {"", []string{"explain", "--manifests", "testdata/good"}, "--client is missing"},

@@ -27,11 +27,18 @@ type manifests struct {
 	unread []feed.Problem
 	// notes are about objects that mean nothing here.
 	notes []feed.Problem
+	// unseen says what of a cluster could not be seen.
+	unseen []string
 }
 
 // loadManifests reads files and directories. The error is for arguments that are
 // no such thing; what is wrong with the manifests is among the problems.
 func loadManifests(roots []string, namespace string, now func() time.Time) (*manifests, error) {
+	return loadManifestsAs(roots, namespace, now, func(b *feed.Builder) *feed.Builder { return b })
+}
+
+// loadManifestsAs lets judge choose how the objects are judged.
+func loadManifestsAs(roots []string, namespace string, now func() time.Time, judge func(*feed.Builder) *feed.Builder) (*manifests, error) {
 	paths, err := feed.Files(roots...)
 	if err != nil {
 		return nil, usage("%w", err)
@@ -39,16 +46,25 @@ func loadManifests(roots []string, namespace string, now func() time.Time) (*man
 	if len(paths) == 0 {
 		return nil, usage("no manifests in %s: expected *.yaml, *.yml or *.json", strings.Join(roots, ", "))
 	}
+	m, objects := readManifests(paths)
+	builder, err := feed.NewBuilder(namespace, now, nil)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.build(judge(builder), objects)
+}
+
+// readManifests reads the files.
+func readManifests(paths []string) (*manifests, []*feed.Object) {
 	m := &manifests{files: len(paths)}
 	var objects []*feed.Object
-	var problems []feed.Problem
 	for _, path := range paths {
 		found, bad := feed.ReadFile(path)
-		problems = append(problems, bad...)
+		m.unread = append(m.unread, bad...)
 		for _, o := range found {
 			switch problem, note := foreign(o); {
 			case problem != nil:
-				problems = append(problems, *problem)
+				m.unread = append(m.unread, *problem)
 			case note != nil:
 				m.notes = append(m.notes, *note)
 			default:
@@ -56,19 +72,19 @@ func loadManifests(roots []string, namespace string, now func() time.Time) (*man
 			}
 		}
 	}
-	m.unread = problems
-	builder, err := feed.NewBuilder(namespace, now, nil)
-	if err != nil {
-		return nil, err
-	}
+	return m, objects
+}
+
+// build says what the objects mean.
+func (m *manifests) build(builder *feed.Builder, objects []*feed.Object) (err error) {
 	if m.Build, err = builder.Build(objects, nil, 1); err != nil {
-		return nil, err
+		return err
 	}
-	m.Problems = slices.Concat(problems, m.Problems)
+	m.Problems = slices.Concat(m.unread, m.Problems)
 	slices.SortStableFunc(m.Problems, func(a, b feed.Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
-	return m, nil
+	return nil
 }
 
 // foreign judges an object that is not of the API that this program reads: of our

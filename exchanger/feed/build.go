@@ -32,6 +32,8 @@ type Builder struct {
 	namespace string
 	now       func() time.Time
 	keyStatus func(issuer string) translate.KeyStatus
+	cluster   bool
+	local     *translate.LocalCluster
 }
 
 // NewBuilder returns a builder. namespace is the operator's; keyStatus tells about
@@ -43,6 +45,15 @@ func NewBuilder(namespace string, now func() time.Time, keyStatus func(issuer st
 		return nil, fmt.Errorf("read the embedded CRDs: %w", err)
 	}
 	return &Builder{validator: v, compiler: expr.New(), namespace: namespace, now: now, keyStatus: keyStatus}, nil
+}
+
+// ForCluster returns a builder that judges as the operator does and not as a
+// process that serves a directory: there is a local cluster, which local tells
+// about where it is known, and http leads nowhere.
+func (b *Builder) ForCluster(local *translate.LocalCluster) *Builder {
+	c := *b
+	c.cluster, c.local = true, local
+	return &c
 }
 
 // Build is what a set of manifests means.
@@ -73,7 +84,7 @@ func (b *Builder) Build(objects []*Object, former map[string]*Object, revision u
 	g := &gathering{Builder: b, former: former, build: &Build{byRef: map[string]*Object{}, admitted: map[string]*Object{}}, twice: map[string]bool{}}
 	g.input = translate.Input{
 		Secrets: map[types.NamespacedName]map[string][]byte{}, ConfigMaps: map[types.NamespacedName]map[string]string{},
-		Namespaces: map[string]map[string]string{}, OperatorNamespace: b.namespace, Serve: true, Anywhere: b.keyStatus == nil, Now: b.now().UTC(),
+		Namespaces: map[string]map[string]string{}, OperatorNamespace: b.namespace, Serve: !b.cluster, LocalCluster: b.local, Anywhere: b.keyStatus == nil, Now: b.now().UTC(),
 		Compiler: b.compiler, Check: b.compiler.Check, KeyStatus: b.keyStatus,
 		CheckKeySet: checkKeySet,
 	}
