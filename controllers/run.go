@@ -76,7 +76,9 @@ func (op *Operator) run(ctx context.Context) error {
 }
 
 func (op *Operator) publish(ctx context.Context, spec *policy.Spec) (publish.Published, error) {
-	if _, ok := wire.ChooseFormat(op.formats); !ok {
+	if format, ok := wire.ChooseFormat(op.formats); ok {
+		spec.Format = format
+	} else {
 		op.options.Log.WarnContext(ctx, "a replica that serves cannot read the format that this controller writes; it keeps the last snapshot that it could read")
 	}
 	if err := op.publisher.EnsureCredentials(ctx); err != nil {

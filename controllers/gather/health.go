@@ -12,8 +12,11 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 )
@@ -98,9 +101,36 @@ func (o *observed) ListWithContext(ctx context.Context, options metav1.ListOptio
 
 // WatchWithContext watches.
 func (o *observed) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-	w, err := o.ListerWatcherWithContext.WatchWithContext(ctx, options)
+	err := o.reached(ctx, options.ResourceVersion)
+	var w watch.Interface
+	if err == nil {
+		w, err = o.ListerWatcherWithContext.WatchWithContext(ctx, options)
+	}
 	o.note(ctx, err)
 	return w, err
+}
+
+// reached refuses to watch from a version that the API server has yet to reach: its
+// etcd was restored, and it would neither fail nor say a word until it gets there.
+// Told that the version is gone, the reflector lists everything anew. Every watch
+// ends with its API server, so that each is asked about before it goes on.
+func (o *observed) reached(ctx context.Context, version string) error {
+	if version == "" || version == "0" {
+		return nil
+	}
+	list, err := o.ListerWatcherWithContext.ListWithContext(ctx, metav1.ListOptions{Limit: 1}) // no version: what etcd has now
+	if err != nil {
+		return err
+	}
+	now, err := meta.ListAccessor(list)
+	if err != nil {
+		return err
+	}
+	order, err := resourceversion.CompareResourceVersion(version, now.GetResourceVersion())
+	if err == nil && order > 0 {
+		return apierrors.NewResourceExpired(fmt.Sprintf("version %s was seen, the API server is at %s: was etcd restored?", version, now.GetResourceVersion()))
+	}
+	return nil //nolint:nilerr // versions that cannot be compared are left to the API server
 }
 
 func (o *observed) note(ctx context.Context, err error) {
