@@ -5,10 +5,12 @@ package controllers_test
 
 import (
 	"fmt"
-	"github.com/exchequer-dev/exchequer/exchanger/wire"
+	"strings"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
-	"strings"
+
+	"github.com/exchequer-dev/exchequer/exchanger/wire"
 )
 
 func split(documents string) []string {

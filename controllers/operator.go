@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exchequer-dev/exchequer/controllers/gather"
@@ -19,7 +20,6 @@ import (
 	"github.com/exchequer-dev/exchequer/controllers/publish"
 	"github.com/exchequer-dev/exchequer/exchanger/expr"
 	"github.com/exchequer-dev/exchequer/exchanger/issuer"
-	"k8s.io/client-go/rest"
 )
 
 // Operator turns what is in the cluster into what is published and into what every
@@ -49,6 +49,8 @@ type Operator struct {
 	// those that serve can read.
 	floor   uint64
 	formats [][]int32
+	// unlisted is why some kind could not be listed when that was last tried.
+	unlisted error
 	// made is when this process began.
 	made time.Time
 	// written counts published bytes.
@@ -180,6 +182,7 @@ const retryAfter = 2 * time.Second
 
 // tend does what time alone asks for.
 func (op *Operator) tend(ctx context.Context) {
+	op.unlisted = op.probe(ctx)
 	altered, err := op.publisher.Recheck(ctx)
 	if err == nil {
 		err = op.publisher.Beat(ctx)

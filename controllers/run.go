@@ -28,6 +28,11 @@ import (
 // published; what was before goes on.
 func (op *Operator) run(ctx context.Context) error {
 	start := op.options.Now()
+	if op.unlisted != nil {
+		if op.unlisted = op.probe(ctx); op.unlisted != nil {
+			return op.unlisted
+		}
+	}
 	all, err := op.gatherer.Gather(ctx)
 	if err != nil {
 		return err
@@ -65,10 +70,9 @@ func (op *Operator) run(ctx context.Context) error {
 	if errors.Is(err, wire.ErrTooLarge) {
 		held = &status.Held{Reason: v1alpha1.ReasonSnapshotTooLarge, Message: "the whole policy does not fit a snapshot, so that nothing new is published: delete what is not needed, or ask for smaller budgets"}
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		op.book.judge(all, &result, &published, nil, op.extras)
-	default:
+	} else {
 		op.book.judge(all, &result, nil, held, op.extras)
 	}
 	op.metrics.ran(gathered.Sub(start), translated.Sub(gathered), op.options.Now().Sub(start))
@@ -157,6 +161,23 @@ func schemaOf(crd *metav1.PartialObjectMetadata) int {
 	return n
 }
 
+// probe asks whether every kind may still be listed. A watch that was permitted once
+// goes on for minutes after its permission ended, and tells nothing.
+func (op *Operator) probe(ctx context.Context) error {
+	group, each := errgroup.WithContext(ctx)
+	for _, kind := range gather.Kinds() {
+		group.Go(func() error {
+			list := &metav1.PartialObjectMetadataList{}
+			list.SetGroupVersionKind(gather.GVK(kind + "List"))
+			if err := op.api.List(each, list, client.Limit(1)); err != nil {
+				return fmt.Errorf("list %s: %w", kind, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
 // plurals are the names of our resources.
 func plurals() []string {
 	return []string{
@@ -167,10 +188,9 @@ func plurals() []string {
 
 // hold notes since when nothing is published, for the metric that alerts.
 func (op *Operator) hold(err error) {
-	switch {
-	case err == nil:
+	if err == nil {
 		op.since.Store(0)
-	default:
+	} else {
 		op.since.CompareAndSwap(0, op.options.Now().UnixNano())
 	}
 }

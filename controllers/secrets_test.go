@@ -14,7 +14,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
@@ -48,18 +47,6 @@ func (w *world) limited(ctx context.Context) func(*controllers.Options, *control
 	return func(_ *controllers.Options, _ *controllers.Process, to *rest.Config) {
 		*to = *config
 	}
-}
-
-// permit makes the RoleBinding that a condition asks for.
-func (w *world) permit(ctx context.Context, namespace string) *rbacv1.RoleBinding {
-	GinkgoHelper()
-	b := &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: gather.SecretReader},
-		RoleRef:    rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: gather.SecretReader},
-		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Name: "exchequer-controller", Namespace: w.namespace}},
-	}
-	Expect(api.Create(ctx, b)).To(Succeed())
-	return b
 }
 
 func secret(namespace, name, value string) *corev1.Secret {
@@ -180,3 +167,33 @@ func eventsOf(ctx context.Context, namespace string) []string {
 	}
 	return out
 }
+
+var _ = Describe("Service accounts of this cluster", func() {
+	It("are known from the API server, with the controller's own rights", func(ctx context.Context) {
+		w := newWorld()
+		apply(ctx, platform()+`
+---
+apiVersion: exchequer.dev/v1alpha1
+kind: TrustedIssuer
+metadata: {name: kubernetes}
+spec:
+  use: [Subject, Client]
+  allowedNamespaces: {all: true}
+  kubernetes: {cluster: {local: {}}}
+`)
+		w.run(w.limited(ctx))
+		Eventually(condition(ctx, gather.TrustedIssuer, "", "kubernetes", "Verified")).Should(Equal("True/Verified"))
+		Eventually(func() string {
+			s, err := w.spec(ctx)
+			if err != nil {
+				return err.Error()
+			}
+			for i := range s.Issuers {
+				if s.Issuers[i].Keys.Local {
+					return s.Issuers[i].URL
+				}
+			}
+			return ""
+		}).Should(HavePrefix("https://"))
+	})
+})

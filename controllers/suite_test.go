@@ -66,7 +66,6 @@ var replicaLabels = map[string]string{"app.kubernetes.io/name": "exchequer", "ap
 type world struct {
 	namespace string
 	stops     []func()
-	tenants   []string
 }
 
 // newWorld makes an operator's namespace. What the spec leaves of our kinds is

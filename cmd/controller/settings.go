@@ -45,13 +45,14 @@ func parse(args, environ []string, out io.Writer) (*settings, error) {
 }
 
 func (s *settings) checkNames() error {
+	var errs []error
 	if problems := validation.IsDNS1123Label(s.namespace); len(problems) > 0 {
-		return fmt.Errorf("--namespace: expected the name of a namespace, found %q", s.namespace)
+		errs = append(errs, fmt.Errorf("--namespace: expected the name of a namespace, found %q", s.namespace))
 	}
 	if problems := validation.IsDNS1123Subdomain(s.serviceAccount); len(problems) > 0 {
-		return fmt.Errorf("--service-account: expected the name of a ServiceAccount, found %q", s.serviceAccount)
+		errs = append(errs, fmt.Errorf("--service-account: expected the name of a ServiceAccount, found %q", s.serviceAccount))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (s *settings) checkSelector() error {
