@@ -271,7 +271,7 @@ func TestServicesReachTheListenersTheyAreNamedFor(t *testing.T) {
 func TestProgramsKnowTheFlagsThatTheyGet(t *testing.T) {
 	t.Parallel()
 	defined := regexp.MustCompile(`Var\(&?[\w.]+, "([a-z-]+)"`)
-	for deployment, d := range deployments(t, append(profile("everything-on"), "--set", "controller.extraArgs=null,exchanger.extraArgs=null,egress.proxy=,egress.caConfigMap.name=")...) {
+	for deployment, d := range deployments(t, append(profile("everything-on"), "--set", "controller.extraArgs=null,exchanger.extraArgs=null")...) {
 		program := strings.TrimPrefix(deployment, "exchequer-")
 		known := map[string]bool{}
 		for _, dir := range []string{"../../cmd/" + program, "../../cmd/internal/flags", "../../cmd/internal/engine"} {
