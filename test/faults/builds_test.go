@@ -38,10 +38,14 @@ func with(t *testing.T, edits ...rig.Edit) *rig.Programs {
 	return &p
 }
 
-// hurried has the controller look after keys, heartbeat and slots every second
-// instead of every minute.
+// hurried has everybody who looks once a minute look once a second: the controller
+// after keys, heartbeat and slots, a replica after what is published.
 func hurried() []rig.Edit {
-	return []rig.Edit{{File: "controllers/options.go", From: "	beat = time.Minute\n", To: "	beat = time.Second\n"}}
+	return []rig.Edit{
+		{File: "controllers/options.go", From: "	beat = time.Minute\n", To: "	beat = time.Second\n"},
+		{File: "exchanger/feed/cluster/feed.go", From: "confirm: time.Minute, retry: 10 * time.Second,", To: "confirm: time.Second, retry: time.Second,"},
+		{File: "cmd/exchanger/settings.go", From: "	leastAge = 2 * time.Minute\n", To: "	leastAge = 2 * time.Second\n"},
+	}
 }
 
 // sixtyfold makes every time that a rotation of keys hangs on a sixtieth of what
@@ -52,7 +56,7 @@ func sixtyfold() []rig.Edit {
 	return append(hurried(),
 		rig.Edit{File: "exchanger/translate/tokenservice.go", From: "const minPrePublish = 5*time.Minute + 60*time.Second\n", To: "const minPrePublish = 5*time.Second + 1*time.Second\n"},
 		rig.Edit{File: "exchanger/server/routes.go", From: "	maxAge    = 5 * time.Minute\n	clockSkew = time.Minute\n", To: "	maxAge    = 5 * time.Second\n	clockSkew = time.Second\n"},
-		rig.Edit{File: "controllers/keystore/manager.go", From: "const tokenSlack = time.Minute\n", To: "const tokenSlack = time.Second\n"},
+		rig.Edit{File: "controllers/keystore/manager.go", From: "const tokenSlack = 24*time.Hour + time.Minute\n", To: "const tokenSlack = 24*time.Minute + time.Second\n"},
 		rig.Edit{File: "controllers/keystore/manager.go", From: "const fresh = 20 * time.Second\n", To: "const fresh = 333 * time.Millisecond\n"},
 	)
 }
@@ -61,6 +65,7 @@ func sixtyfold() []rig.Edit {
 // format and one more, and writes the newer one as soon as every replica reads it.
 func next() []rig.Edit {
 	return []rig.Edit{
+		{File: "exchanger/policy/compile.go", From: "if spec.Format != Format {", To: "if spec.Format != Format && spec.Format != Format+1 {"},
 		{File: "exchanger/wire/names.go", From: "func ReadsFormats() []int32 { return []int32{policy.Format} }", To: "func ReadsFormats() []int32 { return []int32{policy.Format, policy.Format + 1} }"},
 		{File: "exchanger/wire/names.go", From: "func writesFormats() []int { return []int{policy.Format} }", To: "func writesFormats() []int { return []int{policy.Format + 1, policy.Format} }"},
 	}

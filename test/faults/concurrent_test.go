@@ -26,6 +26,7 @@ type history struct {
 	states []map[string][]byte
 	err    error
 	stop   func()
+	over   bool // what comes is the end of the watch
 	group  sync.WaitGroup
 }
 
@@ -42,8 +43,8 @@ func (i *installation) watch(name string) *history {
 			h.mu.Lock()
 			if ok {
 				h.states = append(h.states, s.Data)
-			} else {
-				h.err = fmt.Errorf("the watch of %s says %s", name, event.Type)
+			} else if !h.over {
+				h.err = fmt.Errorf("the watch of %s says %s: %v", name, event.Type, event.Object)
 			}
 			h.mu.Unlock()
 		}
@@ -52,6 +53,9 @@ func (i *installation) watch(name string) *history {
 }
 
 func (h *history) end() ([]map[string][]byte, error) {
+	h.mu.Lock()
+	h.over = true
+	h.mu.Unlock()
 	h.stop()
 	h.group.Wait()
 	return h.states, h.err

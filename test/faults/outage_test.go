@@ -99,12 +99,40 @@ func alive(ctx context.Context, r *rig.Replica) error {
 	return err
 }
 
+// TestF325WhatIsTooOldIsNotServedAndComesBackByItself has the program look every
+// second instead of every minute, so that the bound can be three seconds.
 func TestF325WhatIsTooOldIsNotServedAndComesBackByItself(t *testing.T) {
 	t.Parallel()
 	const most = 3 * time.Second
-	i := install(t, plan{controllers: 1, replicas: 1, replica: rig.ProcessOptions{Flags: []string{"--max-snapshot-age=" + most.String()}}})
-	_ = i
-	t.Skip("not yet")
+	i := install(t, plan{
+		programs: with(t, hurried()...), controllers: 1, replicas: 1,
+		replica: rig.ProcessOptions{Flags: []string{"--max-snapshot-age=" + most.String()}},
+	})
+	r := i.Replicas()[0]
+	process := r.PID()
+	r.Proxy.Cut()
+	cut := time.Now()
+	client := rig.NewClient(1)
+	defer client.CloseIdleConnections()
+	must(t, rig.Until(t.Context(), "what is too old is not served", func(ctx context.Context) error {
+		a := rig.Ask(ctx, client, r.Address, i.Form("media/images"))
+		if a.Status != http.StatusServiceUnavailable || a.Code != "temporarily_unavailable" {
+			return fmt.Errorf("it answers %d %s", a.Status, a.Code)
+		}
+		return nil
+	}))
+	refused := time.Since(cut)
+	if refused < most-2*time.Second || refused > most+3*time.Second {
+		t.Errorf("it refused %s after it was cut off, expected about %s", refused, most)
+	}
+	r.Proxy.Heal()
+	healed := time.Now()
+	must(t, rig.Until(t.Context(), "it serves again", func(ctx context.Context) error { return answers(ctx, i, r, "media/images", true) }))
+	if r.PID() != process {
+		t.Error("it was restarted")
+	}
+	figure(t, "replica cut off for longer than --max-snapshot-age (3 s, looking every second instead of every minute)", "503 temporarily_unavailable for everything %.1f s after the cut; served again %.1f s after it was healed, same process",
+		refused.Seconds(), time.Since(healed).Seconds())
 }
 
 // TestF326AWatchThatSaysNothingAnyMoreIsNoticed: the connection looks open on both

@@ -22,8 +22,10 @@ const kills = 20
 
 func TestF276AControllerKilledAtAnyMomentLeavesAWholeSnapshot(t *testing.T) {
 	t.Parallel()
-	i := install(t, plan{controllers: 0, replicas: 0})
-	ctl := i.controller("controller-0", rig.ProcessOptions{Flags: []string{"--leader-elect=false"}})
+	i := install(t, plan{})
+	gate, err := i.NewGate()
+	must(t, err)
+	ctl := i.controller("controller-0", rig.ProcessOptions{Gate: gate, Flags: []string{"--leader-elect=false"}})
 	r := i.replica("exchanger-0", rig.ProcessOptions{})
 	must(t, r.AwaitReady(t.Context()))
 	seed := uint64(time.Now().UnixNano())
@@ -35,11 +37,21 @@ func TestF276AControllerKilledAtAnyMomentLeavesAWholeSnapshot(t *testing.T) {
 	for n := range kills {
 		name := fmt.Sprintf("killed-%02d", n)
 		names = append(names, name)
+		began := make(chan struct{})
+		var once sync.Once
+		gate.Before(func(r *http.Request) error {
+			if rig.SecretWritten(r) != "" {
+				once.Do(func() { close(began) })
+			}
+			return nil
+		}, nil)
 		i.apply(probeClient(name) + "---" + probePolicy(name))
-		// Between nothing was noticed yet and everything is done long since.
-		moment := time.Duration(random.IntN(400)) * time.Millisecond
+		// From the first write on, which is a few milliseconds before the last one.
+		<-began
+		moment := time.Duration(random.IntN(30)) * time.Millisecond
 		<-time.After(moment)
 		must(t, ctl.Kill())
+		gate.Before(nil, nil)
 		p, _, err := i.published(t.Context())
 		if err != nil {
 			t.Fatalf("seed %d, kill %d, after %s: what is published is not whole: %v", seed, n, moment, err)
@@ -61,7 +73,7 @@ func TestF276AControllerKilledAtAnyMomentLeavesAWholeSnapshot(t *testing.T) {
 		t.Errorf("seed %d: of %d exchanges %d failed: %s", seed, len(answered), len(failed), failed)
 	}
 	figure(t, "controller killed -9 at a random moment while it publishes, 20 times",
-		"after each the pointer named whole chunks only, revision never fell (last %d), everything was published %.1f s after the last start; %d exchanges meanwhile, %d failed",
+		"0 to 30 ms after the first write of a publication; after each the pointer named whole chunks only, revision never fell (last %d), everything was published %.1f s after the last start; %d exchanges meanwhile, %d failed",
 		p.Revision, recovered.Seconds(), len(answered), len(answered.Failed()))
 }
 
