@@ -70,7 +70,7 @@ func TestCarriedKeysAreInForceWithoutANetwork(t *testing.T) {
 			w.iss.Break(fake.Discovery, fake.Drop())
 			w.wants("key-1", nil)
 			w.wantState(issuer.Ready)
-			w.pass(1000 * time.Hour)
+			w.pass(100 * time.Hour)
 			w.wants("key-1", nil)
 			w.wantState(issuer.Ready)
 			if w.iss.Requests(fake.Discovery) != 0 {
@@ -408,7 +408,7 @@ func TestTheLocalClustersKeysAreNeverDialledFor(t *testing.T) {
 			src.Carried = w.iss.KeySet()
 			w.m.SetSources([]issuer.Source{src})
 			w.wants("key-1", nil)
-			w.pass(1000 * time.Hour)
+			w.pass(100 * time.Hour)
 			w.wants("key-1", nil)
 			w.wants("random", issuer.ErrKeyUnknown)
 			rotate(t, w.iss)

@@ -10,7 +10,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,8 +22,9 @@ import (
 	fake "github.com/exchequer-dev/exchequer/test/fakes/issuer"
 )
 
-// apiServer answers what an API server does; it is used by one goroutine at a time.
+// apiServer answers what an API server does.
 type apiServer struct {
+	mu           sync.Mutex
 	issuer, jwks string
 	err          error
 	status       int
@@ -29,6 +33,8 @@ type apiServer struct {
 }
 
 func (a *apiServer) RoundTrip(r *http.Request) (*http.Response, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.asked = append(a.asked, r.URL.String())
 	if a.err != nil {
 		return nil, a.err
@@ -46,6 +52,12 @@ func (a *apiServer) RoundTrip(r *http.Request) (*http.Response, error) {
 		status = http.StatusOK
 	}
 	return &http.Response{StatusCode: status, Header: h, ContentLength: -1, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+}
+
+func (a *apiServer) requests() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.asked)
 }
 
 func local(t *testing.T, a *apiServer, o issuer.LocalOptions) *issuer.Local {
@@ -72,8 +84,8 @@ func TestTheLocalClusterIsReadFromItsAPIServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		keys := clusterKeys(t)
 		a := &apiServer{issuer: "https://kubernetes.default.svc", jwks: string(keys.KeySet())}
-		changes := 0
-		l := local(t, a, issuer.LocalOptions{OnChange: func() { changes++ }, Jitter: func() float64 { return 0 }})
+		var changes atomic.Int64
+		l := local(t, a, issuer.LocalOptions{OnChange: func() { changes.Add(1) }, Jitter: func() float64 { return 0 }})
 		if _, known := l.Current(); known {
 			t.Error("something is known before anything was asked")
 		}
@@ -82,24 +94,26 @@ func TestTheLocalClusterIsReadFromItsAPIServer(t *testing.T) {
 		go func() { done <- l.Run(ctx) }()
 		synctest.Wait()
 		got, known := l.Current()
-		if !known || got.Issuer != a.issuer || !sameKeys(t, got.JWKS, keys.KeySet()) || changes != 1 {
-			t.Fatalf("%+v, %v, %d changes", got, known, changes)
+		if !known || got.Issuer != a.issuer || !sameKeys(t, got.JWKS, keys.KeySet()) || changes.Load() != 1 {
+			t.Fatalf("%+v, %v, %d changes", got, known, changes.Load())
 		}
-		if want := []string{"https://10.96.0.1:443/.well-known/openid-configuration", "https://10.96.0.1:443/openid/v1/jwks"}; len(a.asked) != 2 || a.asked[0] != want[0] || a.asked[1] != want[1] {
-			t.Errorf("asked %q: jwks_uri is for others", a.asked)
+		if want := []string{"https://10.96.0.1:443/.well-known/openid-configuration", "https://10.96.0.1:443/openid/v1/jwks"}; !slices.Equal(a.requests(), want) {
+			t.Errorf("asked %q: jwks_uri is for others", a.requests())
 		}
 		time.Sleep(61 * time.Second)
 		synctest.Wait()
-		if len(a.asked) != 4 || changes != 1 {
-			t.Errorf("%d requests, %d changes after a minute without any", len(a.asked), changes)
+		if n := len(a.requests()); n != 4 || changes.Load() != 1 {
+			t.Errorf("%d requests, %d changes after a minute without any", n, changes.Load())
 		}
 		rotate(t, keys)
 		keys.Remove("key-1")
+		a.mu.Lock()
 		a.jwks = string(keys.KeySet())
+		a.mu.Unlock()
 		time.Sleep(61 * time.Second)
 		synctest.Wait()
-		if got, _ := l.Current(); changes != 2 || bytes.Contains(got.JWKS, []byte("key-1")) || !bytes.Contains(got.JWKS, []byte("key-2")) {
-			t.Errorf("%d changes, %s", changes, got.JWKS)
+		if got, _ := l.Current(); changes.Load() != 2 || bytes.Contains(got.JWKS, []byte("key-1")) || !bytes.Contains(got.JWKS, []byte("key-2")) {
+			t.Errorf("%d changes, %s", changes.Load(), got.JWKS)
 		}
 		cancel()
 		if err := <-done; err != nil {
@@ -139,12 +153,12 @@ func TestWhatAnAPIServerSaysIsKeptWhenItSaysNothingGood(t *testing.T) {
 				if got, known := l.Current(); !known || string(got.JWKS) != "{}" {
 					t.Errorf("%+v, %v", got, known)
 				}
-				for _, u := range a.asked {
+				for _, u := range a.requests() {
 					if !strings.HasPrefix(u, "https://10.96.0.1:443/") {
 						t.Errorf("our credential went to %s", u)
 					}
 				}
-				if n := len(a.asked); n < 10 || n > 60 {
+				if n := len(a.requests()); n < 10 || n > 60 {
 					t.Errorf("%d requests in ten minutes", n)
 				}
 				cancel()
