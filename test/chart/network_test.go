@@ -95,18 +95,28 @@ func TestF281OnlyAllowedNamespacesAndScrapersComeIn(t *testing.T) {
 
 func TestF281EgressIsNamesTheAPIServerAndIssuers(t *testing.T) {
 	t.Parallel()
-	for name, spec := range networkPolicies(t, profile("ha")...) {
-		ports := map[string]bool{}
-		for _, rule := range spec.Egress {
-			if len(rule.To) == 0 || len(rule.Ports) == 0 {
-				t.Errorf("%s lets out anything: %+v", name, rule)
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{profile("ha"), "[TCP/443 TCP/53 TCP/6443 UDP/53]"},
+		{[]string{"--set", "egress.proxy=https://proxy.example:3128"}, "[TCP/3128 TCP/443 TCP/53 TCP/6443 UDP/53]"},
+		{[]string{"--set", "networkPolicy.issuers.ports={443,8443}"}, "[TCP/443 TCP/53 TCP/6443 TCP/8443 UDP/53]"},
+	} {
+		for name, spec := range networkPolicies(t, tc.args...) {
+			var ports []string
+			for _, rule := range spec.Egress {
+				if len(rule.To) == 0 || len(rule.Ports) == 0 {
+					t.Errorf("%s lets out anything: %+v", name, rule)
+				}
+				for _, p := range rule.Ports {
+					ports = append(ports, fmt.Sprintf("%s/%s", *p.Protocol, p.Port.String()))
+				}
 			}
-			for _, p := range rule.Ports {
-				ports[fmt.Sprintf("%s/%s", *p.Protocol, p.Port.String())] = true
+			slices.Sort(ports)
+			if got := fmt.Sprint(slices.Compact(ports)); got != tc.want {
+				t.Errorf("%v: %s lets out %s, expected %s", tc.args, name, got, tc.want)
 			}
-		}
-		if want := "map[TCP/443:true TCP/53:true TCP/6443:true UDP/53:true]"; fmt.Sprint(ports) != want {
-			t.Errorf("%s lets out %v, expected %s", name, ports, want)
 		}
 	}
 }
