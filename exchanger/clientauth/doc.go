@@ -17,7 +17,9 @@
 //     that is refused costs nobody its `jti`.
 //   - A service account is who it is in one cluster: the TrustedIssuer whose key
 //     signed the token, the namespace, the name and, where declared, the UID.
-//     Its token is good until it expires, as Kubernetes means it.
+//     Its token is good until it expires, as Kubernetes means it; where the
+//     TrustedIssuer says TokenReview, only as long as the API server vouches for it,
+//     which is asked last and counts for ten seconds.
 //
 // It refuses public clients, mutual TLS and SVIDs: they are not served yet, and a
 // client_id without credential is answered like a wrong one.

@@ -104,14 +104,14 @@ func (l *Local) Run(ctx context.Context) error {
 	failures := 0
 	for {
 		wait := l.pace.untilNext(0)
-		if err := l.look(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		switch ferr := l.look(ctx); {
+		case ctx.Err() != nil: // the process ends: not the API server's failure
+			return nil
+		case ferr != nil:
 			failures++
-			wait = min(l.pace.untilRetry(failures, err.retryAfter), localInterval)
-			l.pace.Logger.Warn("the local cluster's issuer was not read; what was read before counts", "error", err)
-		} else {
+			wait = min(l.pace.untilRetry(failures, ferr.retryAfter), localInterval)
+			l.pace.Logger.Warn("the local cluster's issuer was not read; what was read before counts", "error", ferr)
+		default:
 			failures = 0
 		}
 		timer := time.NewTimer(wait)

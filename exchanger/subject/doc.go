@@ -14,6 +14,8 @@
 //     only while everything that made it believable is still so: its issuer's
 //     object, its key, and the time until it expires. Only successes are
 //     remembered, and never the token.
+//   - Where the TrustedIssuer says TokenReview, the API server has to vouch for a
+//     token besides, at every use; its answer counts for ten seconds.
 //   - Nothing here looks at audience, revocation or, beyond the cache, time:
 //     policy decides with all facts in hand.
 //

@@ -17,6 +17,9 @@
 //   - What was verified once is believed only as long as the very same key is the
 //     issuer's for that `kid` and the issuer's object says what it said
 //     ([Proof.Stands]).
+//   - Whether an API server vouches for a token ([Reviews]) is asked after all else
+//     that can be known without it, once per token in ten seconds, and a bounded
+//     number at a time; that it cannot tell is not a verdict.
 //   - [Cache] holds results, never tokens, and has bounds.
 //
 // It refuses to look at anything else in a token: time, audience and meaning are
