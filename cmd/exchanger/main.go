@@ -15,6 +15,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"k8s.io/klog/v2"
+
 	"github.com/exchequer-dev/exchequer/cmd/internal/engine"
 	"github.com/exchequer-dev/exchequer/cmd/internal/flags"
 )
@@ -30,6 +32,7 @@ const (
 
 func main() {
 	engine.TuneMemory(os.Getenv)
+	klog.SetSlogLogger(logTo(os.Stderr)) // client-go's own words, in the same form
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	stop()

@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"k8s.io/klog/v2"
-
 	"github.com/exchequer-dev/exchequer/cmd/internal/engine"
 	"github.com/exchequer-dev/exchequer/exchanger/audit"
 	"github.com/exchequer-dev/exchequer/exchanger/expr"
@@ -31,10 +29,11 @@ import (
 // and says every minute that it lives, before replicas look after them themselves.
 const carrierSilence = 5 * time.Minute
 
+func logTo(errs io.Writer) *slog.Logger { return slog.New(slog.NewJSONHandler(errs, nil)) }
+
 // serve runs until ctx ends, then drains.
 func (s *settings) serve(ctx context.Context, out, errs io.Writer) error {
-	log := slog.New(slog.NewJSONHandler(errs, nil))
-	klog.SetSlogLogger(log)
+	log := logTo(errs)
 	config, err := s.client()
 	if err != nil {
 		return err

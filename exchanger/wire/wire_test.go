@@ -229,7 +229,7 @@ func TestTheNumberOfChunksFollowsTheSizeAndDoesNotFlap(t *testing.T) {
 		{1500, 4, "700 KiB are 16 chunks"},
 		{900, 4, "half of it keeps them"},
 		{300, 3, "below 16 KiB a chunk there are fewer, with room to grow"},
-		{20000, 6, "64 is the most; beyond it chunks grow"},
+		{8000, 6, "64 is the most; beyond it chunks grow"},
 		{1, 0, "and back to one"},
 	} {
 		if got := bits(step.policies); got != step.want {
