@@ -7,9 +7,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/exchequer-dev/exchequer/api/v1alpha1"
 	"github.com/exchequer-dev/exchequer/controllers/publish"
 	"github.com/exchequer-dev/exchequer/exchanger/issuer"
+	"github.com/exchequer-dev/exchequer/exchanger/translate"
 )
 
 // metrics are the controller's own, beside those of controller-runtime.
@@ -22,6 +25,7 @@ type metrics struct {
 	moves, bytes      prometheus.Counter
 	writes            *prometheus.CounterVec
 	fetches           *prometheus.CounterVec
+	refused           *prometheus.GaugeVec
 }
 
 // newMetrics makes the metrics. Each belongs to one manager, so that they can be
@@ -39,6 +43,9 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		bytes:   prometheus.NewCounter(prometheus.CounterOpts{Name: "exchequer_published_bytes_total", Help: "Bytes that were written for that: chunks, compressed, and pointers."}),
 		writes:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "exchequer_status_writes_total", Help: "Statuses that were written, by kind."}, []string{"kind"}),
 		fetches: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "exchequer_issuer_fetch_total", Help: "Fetches of issuers' keys."}, []string{"trusted_issuer", "result"}),
+		refused: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "exchequer_objects_not_ready", Help: "Objects that are not part of the policy, by kind and by the reason that they give.",
+		}, []string{"kind", "reason"}),
 	}
 	blocked := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "exchequer_publish_blocked_seconds",
@@ -50,7 +57,7 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		return m.blocked().Seconds()
 	})
 	if to != nil {
-		to.MustRegister(m.revision, m.gather, m.translate, m.runs, m.moves, m.bytes, m.writes, m.fetches, blocked)
+		to.MustRegister(m.revision, m.gather, m.translate, m.runs, m.moves, m.bytes, m.writes, m.fetches, m.refused, blocked)
 	}
 	return m
 }
@@ -59,6 +66,19 @@ func (m *metrics) ran(gather, translate, whole time.Duration) {
 	m.gather.Set(gather.Seconds())
 	m.translate.Set(translate.Seconds())
 	m.runs.Observe(whole.Seconds())
+}
+
+// judged counts what is out of force. Kinds and reasons are closed sets.
+func (m *metrics) judged(statuses []translate.ObjectStatus) {
+	m.refused.Reset()
+	for i := range statuses {
+		for _, kind := range [...]string{v1alpha1.ConditionAccepted, v1alpha1.ConditionResolvedRefs} {
+			if c := statuses[i].Condition(kind); c != nil && c.Status == metav1.ConditionFalse {
+				m.refused.WithLabelValues(statuses[i].Kind, c.Reason).Inc()
+				break
+			}
+		}
+	}
 }
 
 func (m *metrics) published(p *publish.Published) {

@@ -46,11 +46,17 @@ type Operator struct {
 	// writers write the statuses of each kind.
 	writers map[string]*statuses
 	// floor is the largest revision that a replica has spoken of, formats are what
-	// those that serve can read.
+	// those can read that serve or are about to.
 	floor   uint64
 	formats [][]int32
+	// format is that of what was published last; 0: nothing was.
+	format int
 	// unlisted is why some kind could not be listed when that was last tried.
 	unlisted error
+	// again asks for a run after one that failed.
+	again *time.Timer
+	// ensured says that Secrets that must be there were looked at lately.
+	ensured bool
 	// made is when this process began.
 	made time.Time
 	// written counts published bytes.
@@ -117,7 +123,8 @@ func (op *Operator) Start(ctx context.Context) error {
 		helpers.Go(func() { op.report(ctx, "local cluster", op.issuers.local.Run(ctx)) })
 	}
 	helpers.Go(func() { op.report(ctx, "references", op.data.Start(ctx)) })
-	op.Changed()
+	op.again = time.AfterFunc(0, op.Changed)
+	defer op.again.Stop()
 	tick := time.NewTicker(op.options.Beat)
 	defer tick.Stop()
 	for {
@@ -172,7 +179,7 @@ func (op *Operator) turn(ctx context.Context, whole bool) {
 	err = errors.Join(err, op.sweep(ctx))
 	if err != nil && ctx.Err() == nil {
 		op.options.Log.ErrorContext(ctx, "nothing is published; it is tried again", "error", err)
-		time.AfterFunc(retryAfter, op.Changed)
+		op.again.Reset(retryAfter)
 	}
 	op.hold(err)
 }
@@ -182,6 +189,7 @@ const retryAfter = 2 * time.Second
 
 // tend does what time alone asks for.
 func (op *Operator) tend(ctx context.Context) {
+	op.ensured = false
 	op.unlisted = op.probe(ctx)
 	altered, err := op.publisher.Recheck(ctx)
 	if err == nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/exchequer-dev/exchequer/api/v1alpha1"
 	"github.com/exchequer-dev/exchequer/controllers/gather"
 	"github.com/exchequer-dev/exchequer/controllers/status"
+	"github.com/exchequer-dev/exchequer/exchanger/wire"
 )
 
 // maxPlausible is beyond every revision that was ever published: a thousand a second
@@ -49,24 +50,32 @@ func (op *Operator) hear(ctx context.Context) error {
 	heard := status.Replicas{SharedStore: op.options.SharedStore}
 	for i := range pods.Items {
 		pod := &pods.Items[i]
+		r := spoken[pod.Name]
+		if r != nil && ownedBy(r, pod) && pod.DeletionTimestamp == nil {
+			// What one reads that is coming up counts, too: after a rollback it does not
+			// serve before it can read what is published.
+			op.formats = append(op.formats, r.Spec.ReadsFormats)
+		}
 		if !serves(pod) {
 			continue
 		}
-		r := spoken[pod.Name]
 		if r == nil || !ownedBy(r, pod) {
 			heard.Acknowledged, heard.Refused = append(heard.Acknowledged, 0), append(heard.Refused, 0)
 			continue
 		}
 		heard.Acknowledged, heard.Refused = append(heard.Acknowledged, plausible(r.Spec.Revision)), append(heard.Refused, refused(r))
-		op.formats = append(op.formats, r.Spec.ReadsFormats)
 	}
 	op.book.hear(heard)
 	return nil
 }
 
 // behind says whether a replica knows of a newer revision than the one published:
-// the API server was set back to an older state.
-func (op *Operator) behind() bool { return op.floor > op.book.revision() }
+// the API server was set back to an older state. Or whether the replicas read another
+// format than the one that is published.
+func (op *Operator) behind() bool {
+	format, ok := wire.ChooseFormat(op.formats)
+	return op.floor > op.book.revision() || (ok && op.format != 0 && format != op.format)
+}
 
 func replicaOf(u *unstructured.Unstructured) (*v1alpha1.ExchangerReplica, error) {
 	r := &v1alpha1.ExchangerReplica{}

@@ -75,6 +75,7 @@ func (op *Operator) run(ctx context.Context) error {
 	} else {
 		op.book.judge(all, &result, nil, held, op.extras)
 	}
+	op.metrics.judged(result.Statuses)
 	op.metrics.ran(gathered.Sub(start), translated.Sub(gathered), op.options.Now().Sub(start))
 	return err
 }
@@ -85,11 +86,15 @@ func (op *Operator) publish(ctx context.Context, spec *policy.Spec) (publish.Pub
 	} else {
 		op.options.Log.WarnContext(ctx, "a replica that serves cannot read the format that this controller writes; it keeps the last snapshot that it could read")
 	}
-	if err := op.publisher.EnsureCredentials(ctx); err != nil {
-		return publish.Published{}, fmt.Errorf("make Secret %s: %w", wire.CredentialsName, err)
+	if !op.ensured {
+		if err := op.publisher.EnsureCredentials(ctx); err != nil {
+			return publish.Published{}, fmt.Errorf("make Secret %s: %w", wire.CredentialsName, err)
+		}
+		op.ensured = true
 	}
 	out, err := op.publisher.Publish(ctx, spec, op.floor)
 	if err == nil {
+		op.format = spec.Format
 		op.metrics.published(&out)
 		if out.Moved {
 			op.written.Add(uint64(out.Bytes))

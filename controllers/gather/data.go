@@ -38,6 +38,8 @@ const (
 	maxConfigValue = 256 << 10
 	// readTimeout bounds one read.
 	readTimeout = 10 * time.Second
+	// patience is how long a Secret that cannot be read holds everything up.
+	patience = 10 * time.Second
 	// readsAtOnce bounds how many reads run beside each other.
 	readsAtOnce = 8
 	// accessCheck is how often it is asked whether a namespace may still be read: a
@@ -175,6 +177,8 @@ type value struct {
 	// forbidden is one that may not be read, although its place may be listed.
 	forbidden bool
 	dirty     bool
+	// failing is since when it could not be read, of one that never was.
+	failing time.Time
 }
 
 // watched is the Secrets, or the ConfigMaps, of one namespace.
@@ -387,26 +391,35 @@ func (w *watched) read(ctx context.Context, wanted map[string][]string) error {
 	if denied {
 		return nil
 	}
+	group, each := errgroup.WithContext(ctx)
+	group.SetLimit(readsAtOnce)
 	for name, keys := range wanted {
 		slices.Sort(keys)
-		w.mu.Lock()
-		v, ok := w.values[name]
-		if ok && !v.dirty && slices.Equal(v.keys, keys) {
-			w.mu.Unlock()
-			continue
+		if w.stale(name, keys) {
+			group.Go(func() error { return w.get(each, name, keys) })
 		}
-		// A change that is noticed from here on is one more.
-		if ok {
-			v.dirty = false
-			w.values[name] = v
-		}
-		w.mu.Unlock()
-		if err := w.get(ctx, name, keys); err != nil {
-			return err
-		}
+	}
+	if err := group.Wait(); err != nil {
+		return err
 	}
 	w.forget(wanted)
 	return nil
+}
+
+// stale says whether something has to be read. A change that is noticed from here on
+// is one more.
+func (w *watched) stale(name string, keys []string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v, ok := w.values[name]
+	if ok && !v.dirty && slices.Equal(v.keys, keys) {
+		return false
+	}
+	if ok {
+		v.dirty = false
+		w.values[name] = v
+	}
+	return true
 }
 
 func (w *watched) get(ctx context.Context, name string, keys []string) error {
@@ -443,19 +456,36 @@ func (w *watched) get(ctx context.Context, name string, keys []string) error {
 	case apierrors.IsForbidden(err):
 		v.forbidden = true
 	case err != nil:
-		w.mu.Lock()
-		if old, ok := w.values[name]; ok {
-			old.dirty = true
-			w.values[name] = old
-		}
-		w.mu.Unlock()
-		return fmt.Errorf("read %s %s: %w", w.resource().Resource, at, err)
+		return w.failed(name, fmt.Errorf("read %s %s: %w", w.resource().Resource, at, err))
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.denied && w.values != nil {
 		w.values[name] = v
 	}
+	return nil
+}
+
+// failed judges a read that failed. What was read before goes on. What never was holds
+// everything up for a time, since it cannot be told from an API server that is not
+// well; then it counts as not there, since one Secret that cannot be decrypted must
+// not keep everybody else's revocations from being published.
+func (w *watched) failed(name string, err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.values == nil {
+		return nil // nobody refers to it any more
+	}
+	old, ok := w.values[name]
+	if !ok {
+		old = value{failing: time.Now()}
+	}
+	old.dirty = true
+	w.values[name] = old
+	if !old.failing.IsZero() && time.Since(old.failing) < patience {
+		return err
+	}
+	time.AfterFunc(patience, w.data.onChange)
 	return nil
 }
 
@@ -478,7 +508,7 @@ func (w *watched) into(in *translate.Input) (denied bool) {
 	for name, v := range w.values {
 		at := types.NamespacedName{Namespace: w.place.namespace, Name: name}
 		switch {
-		case v.gone:
+		case v.gone || !v.failing.IsZero():
 		case v.forbidden:
 			denied = true
 		case w.place.source == secrets:

@@ -153,6 +153,9 @@ func (p *Publisher) look(ctx context.Context) error {
 // those that somebody else altered. It says whether there are any.
 func (p *Publisher) Recheck(ctx context.Context) (bool, error) {
 	before := p.slots
+	if before == nil {
+		return false, nil // The next Publish looks at all of them.
+	}
 	p.slots = nil
 	if err := p.look(ctx); err != nil {
 		p.slots = before
@@ -318,7 +321,11 @@ func (p *Publisher) put(ctx context.Context, secret *corev1.Secret, exists bool)
 // pointer is as it should be.
 func (p *Publisher) Beat(ctx context.Context) error {
 	var secret corev1.Secret
-	if err := p.client.Get(ctx, types.NamespacedName{Namespace: p.namespace, Name: wire.PointerName}, &secret); err != nil {
+	err := p.client.Get(ctx, types.NamespacedName{Namespace: p.namespace, Name: wire.PointerName}, &secret)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil // Nothing is published, so that there is nothing to vouch for.
+	case err != nil:
 		return fmt.Errorf("read the pointer: %w", err)
 	}
 	if secret.Data == nil {
