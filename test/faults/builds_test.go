@@ -43,7 +43,7 @@ func with(t *testing.T, edits ...rig.Edit) *rig.Programs {
 func hurried() []rig.Edit {
 	return []rig.Edit{
 		{File: "controllers/options.go", From: "	beat = time.Minute\n", To: "	beat = time.Second\n"},
-		{File: "exchanger/feed/cluster/feed.go", From: "confirm: time.Minute, retry: 10 * time.Second,", To: "confirm: time.Second, retry: time.Second,"},
+		{File: "exchanger/feed/cluster/feed.go", From: "		confirm = time.Minute\n", To: "		confirm = time.Second\n"},
 		{File: "cmd/exchanger/settings.go", From: "	leastAge = 2 * time.Minute\n", To: "	leastAge = 2 * time.Second\n"},
 	}
 }

@@ -213,15 +213,19 @@ func until(ctx context.Context, most time.Duration, what string, so func(context
 	defer cancel()
 	tick := time.NewTicker(again)
 	defer tick.Stop()
+	var why error
 	for {
 		err := so(ctx)
 		if err == nil {
 			return nil
 		}
+		if ctx.Err() == nil || why == nil {
+			why = err // not that the time was over while it looked
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("after %s it is still not so that %s: %w", time.Since(began).Round(time.Second), what, err)
+			return fmt.Errorf("after %s it is still not so that %s: %w", time.Since(began).Round(time.Second), what, why)
 		}
 	}
 }
