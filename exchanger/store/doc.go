@@ -24,5 +24,8 @@
 // that runs ahead of ours can bear a time after our restart although it was used
 // before it. A store that outlives the process closes that gap.
 //
+// None is for one of several replicas that share nothing: it can never tell, and
+// what must be used once is refused there.
+//
 // Programs wire it; clientauth uses it. It imports the standard library only.
 package store
