@@ -31,10 +31,10 @@ func newDiffCommand(now func() time.Time) *cobra.Command {
 		Long: `Say who gains and who loses access between two sets of manifests: which client,
 with a token of which class, for which target and scope.
 
-OLD and NEW are each a directory of manifests, a file, or a cluster: cluster: is
-the one that kubectl would talk to, cluster:NAME that of a context. What counts
-is what is in force: an object in which 'exchequer check' finds a problem allows
-nothing.
+OLD and NEW are each a directory of manifests, a file, or a cluster: the one that
+kubectl would talk to is written cluster: and that of a context cluster:NAME.
+What counts is what is in force: an object in which 'exchequer check' finds a
+problem allows nothing.
 
 A rule is a condition and not access: a change of one, or of anything else that
 access depends on (an issuer's keys, a mapping, a lifetime), is told as a changed

@@ -149,6 +149,27 @@ func TestWhatThePagesTellPeopleToTypeCanBeTyped(t *testing.T) {
 	}
 }
 
+func TestTheActionCallsCommandsThatThereAre(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	for _, name := range []string{"access.yaml", "access-diff.sh"} {
+		b, err := os.ReadFile("../../docs/examples/github-action/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(b)) {
+			line = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "run:"))
+			if strings.HasPrefix(line, "exchequer ") {
+				line, _, _ = strings.Cut(line, "||")
+				seen += flagsExist(t, name, line)
+			}
+		}
+	}
+	if seen != 3 {
+		t.Errorf("found %d commands, expected 3: does the test still see them?", seen)
+	}
+}
+
 func TestEveryCommandHelpsWithWordsAndExamplesThatWork(t *testing.T) {
 	t.Parallel()
 	for name, c := range every() {

@@ -108,12 +108,12 @@ func picture(g *analysis.Graph) *draw.Picture {
 	}
 	for i := range g.Nodes {
 		n := &g.Nodes[i]
-		switch {
-		case n.Kind == "TrustedIssuer":
+		switch n.Kind {
+		case "TrustedIssuer":
 			p.Columns[0].Boxes = append(p.Columns[0].Boxes, draw.Box{ID: n.ID, Kind: "issuer", Name: n.Name, Notes: notes("TrustedIssuer", n.Off), Faint: n.Off != ""})
-		case n.Kind == "ExchangePolicy":
+		case "ExchangePolicy":
 			p.Columns[1].Boxes = append(p.Columns[1].Boxes, x.policy(n))
-		case n.Kind == "ExchangeClient":
+		case "ExchangeClient":
 			if x.left[n.ID] || !x.right[n.ID] {
 				p.Columns[0].Boxes = append(p.Columns[0].Boxes, draw.Box{ID: n.ID, Kind: "client", Name: n.Name, Notes: notes(n.Off), Faint: n.Off != ""})
 			}

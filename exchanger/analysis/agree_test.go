@@ -162,23 +162,26 @@ func told(spec *policy.Spec, hops int) map[reached]bool {
 	return out
 }
 
-func differences(t interface {
-	Errorf(string, ...any)
-}, decided, said map[reached]bool) {
+// teller is what rapid's and testing's T have in common.
+type teller interface {
+	Errorf(format string, args ...any)
+}
+
+func differences(t teller, decided, said map[reached]bool) {
 	for _, f := range slices.SortedFunc(maps.Keys(decided), compareFacts) {
 		if !said[f] {
 			t.Errorf("Decide allows it, the analysis does not: %+v", f)
 		}
 	}
-	any := map[reached]bool{}
+	more := map[reached]bool{}
 	for f := range decided {
 		f.scope = ""
-		any[f] = true
+		more[f] = true
 	}
 	for _, f := range slices.SortedFunc(maps.Keys(said), compareFacts) {
 		// A policy that grants tokens without scope makes way for one that grants what
 		// the subject token happens to hold: then more is had than was said.
-		if !decided[f] && (f.scope != "" || !any[f]) {
+		if !decided[f] && (f.scope != "" || !more[f]) {
 			t.Errorf("the analysis says it, no chain of decisions does it: %+v", f)
 		}
 	}

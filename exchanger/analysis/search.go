@@ -18,13 +18,21 @@ type parties struct {
 	byTarget map[named][]*policy.Policy // those for every client
 	// asked has targets by who may ask for them, those of byTarget not included.
 	asked map[named][]string
+	// byName has targets by each of their names.
+	byName map[named]named
+	// askers of a target, as they were found.
+	askersMemo map[named][]string
 }
 
 type asking struct{ service, client, target string }
 
 func (w *world) parties() *parties {
-	p := &parties{byPair: map[asking][]*policy.Policy{}, byTarget: map[named][]*policy.Policy{}, asked: map[named][]string{}}
+	p := &parties{byPair: map[asking][]*policy.Policy{}, byTarget: map[named][]*policy.Policy{}, asked: map[named][]string{}, byName: map[named]named{}, askersMemo: map[named][]string{}}
 	for _, t := range w.targets {
+		c := w.clients[t]
+		for _, name := range slices.Concat([]string{c.ID}, c.Audiences, c.Resources) {
+			p.byName[named{t.service, name}] = t
+		}
 		for _, g := range w.granting[t] {
 			if g.AllClients {
 				p.byTarget[t] = append(p.byTarget[t], g)
@@ -147,13 +155,17 @@ func (p *Path) uses(q *Path) bool {
 }
 
 func (s *search) askersOf(t named) []string {
+	if out, ok := s.askersMemo[t]; ok {
+		return out
+	}
 	set := map[string]bool{}
 	for _, p := range s.granting[t] {
 		for _, c := range s.askers(p) {
 			set[c] = true
 		}
 	}
-	return slices.Sorted(maps.Keys(set))
+	s.askersMemo[t] = slices.Sorted(maps.Keys(set))
+	return s.askersMemo[t]
 }
 
 // expand finds the requests that give the token which is needed.
@@ -173,12 +185,11 @@ type giver struct{ client, name string }
 // token at all, because one that was issued to it is for it.
 func (s *search) givers(n *need) []giver {
 	set := map[giver]bool{}
-	for _, t := range s.targets {
-		if t.service != n.service || !slices.ContainsFunc(n.rules, func(r *policy.AudienceRule) bool { return s.addresses(r, n.asker, t) }) {
-			continue
-		}
-		for _, c := range s.askersOf(t) {
-			set[giver{c, s.clients[t].Namespace}] = true
+	for _, r := range n.rules {
+		for _, t := range s.addressees(n, r) {
+			for _, c := range s.askersOf(t) {
+				set[giver{c, s.clients[t].Namespace}] = true
+			}
 		}
 	}
 	if !slices.ContainsFunc(n.rules, func(r *policy.AudienceRule) bool { return r.Match != policy.AudienceClient }) {
@@ -205,18 +216,27 @@ func (s *search) targetsFor(service, client string) []string {
 	return out
 }
 
-// addresses says whether a token for the target satisfies an audience rule.
-func (s *search) addresses(r *policy.AudienceRule, asker string, t named) bool {
+// addressees are the targets of which each alone makes a token satisfy an audience
+// rule of a need, sorted.
+func (s *search) addressees(n *need, r *policy.AudienceRule) []named {
+	var out []named
+	add := func(t named, ok bool) {
+		if ok && len(s.granting[t]) > 0 && !slices.Contains(out, t) {
+			out = append(out, t)
+		}
+	}
 	switch r.Match {
 	case policy.AudienceClient:
-		return t.name == asker
+		add(named{n.service, n.asker}, true)
 	case policy.AudienceAnyOf:
-		c := s.clients[t]
-		is := func(name string) bool { return slices.Contains(r.AnyOf, name) }
-		return is(c.ID) || slices.ContainsFunc(c.Audiences, is) || slices.ContainsFunc(c.Resources, is)
+		for _, name := range r.AnyOf {
+			t, ok := s.byName[named{n.service, name}]
+			add(t, ok)
+		}
+		slices.SortFunc(out, compareNamed)
 	case policy.AudienceIssuer:
 	}
-	return false
+	return out
 }
 
 // addressed are the sets of targets in a namespace with which a client satisfies
@@ -232,8 +252,8 @@ func (s *search) addressed(n *need, client, namespace string) [][]string {
 			return nil
 		}
 		var next [][]string
-		for _, t := range s.targets {
-			if t.service != n.service || s.clients[t].Namespace != namespace || !s.addresses(r, n.asker, t) || len(s.may(t.service, client, t.name)) == 0 {
+		for _, t := range s.addressees(n, r) {
+			if s.clients[t].Namespace != namespace || len(s.may(t.service, client, t.name)) == 0 {
 				continue
 			}
 			for _, set := range sets {
