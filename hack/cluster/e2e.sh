@@ -17,6 +17,8 @@ if [ -z "$given" ] || [ "$(readlink -f "$given")" = "$(readlink -f "$kubeconfig"
 	"$here/up.sh"
 	[ -n "$there" ] || [ -n "${E2E_KEEP:-}" ] || trap '"$here/down.sh"' EXIT
 	export KUBECONFIG=$kubeconfig
+	# Tests may stop parts of this one.
+	export E2E_CLUSTER=hack/cluster
 	export E2E_IMAGE=${E2E_IMAGE:-exchequer.local/exchequer:dev}
 	make --no-print-directory -C "$here/../.." image-tar IMAGE_TAR_TAG="$E2E_IMAGE"
 	"$here/load.sh" "$here/../../bin/image.tar"

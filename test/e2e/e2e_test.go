@@ -36,15 +36,13 @@ var _ = Describe("An installation", Ordered, ContinueOnFailure, func() {
 	})
 
 	It("comes up from the chart in a restricted namespace", func(ctx SpecContext) {
-		helm(ctx, append([]string{"install", release, chart}, values()...)...)
-		kubectl(ctx, "rollout", "status", "--namespace", system, "--timeout", patience.String(), "deployment/exchequer-controller")
+		helm(ctx, append([]string{"install", release, chart, "--wait", "--timeout", patience.String()}, values()...)...)
 	}, NodeTimeout(patience+time.Minute))
 
 	It("has the objects of the examples in force on every replica", func(ctx SpecContext) {
 		for _, file := range []string{"1-platform.yaml", "2-media.yaml", "3-shop.yaml"} {
 			apply(ctx, examples+"/"+file)
 		}
-		kubectl(ctx, "rollout", "status", "--namespace", system, "--timeout", patience.String(), "deployment/exchequer-exchanger")
 		inForce(ctx)
 		out := kubectl(ctx, "get", "exchequer", "--all-namespaces")
 		Expect(out).To(ContainSubstring("frontend-gets-images"))
@@ -143,6 +141,10 @@ var _ = Describe("An installation", Ordered, ContinueOnFailure, func() {
 		got := exchange(ctx, "frontend", "", "--scope", "images", "--endpoint", "https://"+public+"/token")
 		Expect(got.Code).NotTo(BeZero())
 	}, NodeTimeout(patience))
+
+	if breakable() {
+		It("serves on without the API server, also from a container that was killed", func(ctx SpecContext) { withoutAPIServer(ctx) }, NodeTimeout(2*patience))
+	}
 
 	It("ends what a deleted policy allowed", func(ctx SpecContext) {
 		kubectl(ctx, "delete", "exchangepolicy", "--namespace", media, "frontend-gets-images")

@@ -36,20 +36,7 @@ const lanes = 4
 // for each request and tries no other when that fails.
 func startLoad(ctx context.Context) *load {
 	GinkgoHelper()
-	granted, err := env.client.CoreV1().ServiceAccounts(shop).CreateToken(ctx, "frontend", &authenticationv1.TokenRequest{
-		Spec: authenticationv1.TokenRequestSpec{Audiences: []string{issuer}},
-	}, metav1.CreateOptions{})
-	Expect(err).NotTo(HaveOccurred())
-	form := url.Values{
-		"grant_type":            {"urn:ietf:params:oauth:grant-type:token-exchange"},
-		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
-		"client_assertion":      {granted.Status.Token},
-		"subject_token":         {granted.Status.Token},
-		"subject_token_type":    {"urn:ietf:params:oauth:token-type:jwt"},
-		"audience":              {media + "/images-resource"},
-		"scope":                 {"images"},
-	}.Encode()
-
+	form := request(ctx).Encode()
 	ctx, stop := context.WithCancel(ctx)
 	l := &load{stop: stop}
 	for range lanes {
@@ -60,6 +47,25 @@ func startLoad(ctx context.Context) *load {
 		})
 	}
 	return l
+}
+
+// request is what the frontend asks for with its own token, as client and as
+// subject.
+func request(ctx context.Context) url.Values {
+	GinkgoHelper()
+	granted, err := env.client.CoreV1().ServiceAccounts(shop).CreateToken(ctx, "frontend", &authenticationv1.TokenRequest{
+		Spec: authenticationv1.TokenRequestSpec{Audiences: []string{issuer}},
+	}, metav1.CreateOptions{})
+	Expect(err).NotTo(HaveOccurred())
+	return url.Values{
+		"grant_type":            {"urn:ietf:params:oauth:grant-type:token-exchange"},
+		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+		"client_assertion":      {granted.Status.Token},
+		"subject_token":         {granted.Status.Token},
+		"subject_token_type":    {"urn:ietf:params:oauth:token-type:jwt"},
+		"audience":              {media + "/images-resource"},
+		"scope":                 {"images"},
+	}
 }
 
 // ask ends its request even when the load is stopped meanwhile.
