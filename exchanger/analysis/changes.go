@@ -27,6 +27,8 @@ const (
 	// Either depends on the tokens: an expression that is another one, a key that
 	// was replaced.
 	Either Effect = "may widen or narrow"
+	// Neither changes words for people only.
+	Neither Effect = "changes no access"
 )
 
 // What happened to an object.
@@ -93,6 +95,8 @@ func opposite(e Effect) Effect {
 		return Narrows
 	case Narrows:
 		return Widens
+	case Neither:
+		return Neither
 	case Either:
 	}
 	return Either

@@ -119,6 +119,10 @@ func TestAChangeOfOneFieldIsToldWithItsDirection(t *testing.T) {
 			func(s *policy.Spec) { s.Policies[0].SubjectRules = []policy.Rule{{Expression: "a", Message: "b"}} },
 			"ExchangePolicy/media/frontend-gets-gateway", "subjectRules", Narrows, "", "a (b)",
 		},
+		"other words for a rule": {
+			func(s *policy.Spec) { s.Policies[1].Rules[0].Message = "said better" },
+			"ExchangePolicy/media/gateway-gets-images", "rules", Neither, "a (said)", "a (said better)",
+		},
 		"another class": {
 			func(s *policy.Spec) { s.Policies[0].SubjectClasses = classes()[:2] },
 			"ExchangePolicy/media/frontend-gets-gateway", "subjectClasses", Narrows, "JWT", "",
@@ -173,6 +177,7 @@ func TestAChangeOfOneFieldIsToldWithItsDirection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			before := smallWorld()
+			before.Policies[1].Rules = []policy.Rule{{Expression: "a", Message: "said"}}
 			after := clone(t, before)
 			tc.change(after)
 			d := Changes(before, after)

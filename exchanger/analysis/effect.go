@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,6 +70,8 @@ func effect(object, path string, before, after any, c *Change) Effect {
 	key := kind + " " + path
 	flag, isFlag := switches(key)
 	switch {
+	case demanding(key) && sameExpressions(before, after):
+		return Neither
 	case allowing(key):
 		return oneWay(len(c.After) > 0, len(c.Before) > 0)
 	case demanding(key):
@@ -84,6 +88,27 @@ func effect(object, path string, before, after any, c *Change) Effect {
 		return revocation(before, after)
 	}
 	return Either
+}
+
+// sameExpressions says whether two lists of rules differ in their messages only.
+func sameExpressions(before, after any) bool {
+	return slices.Equal(expressions(before), expressions(after))
+}
+
+func expressions(v any) []string {
+	list, _ := v.([]any)
+	out := make([]string, 0, len(list))
+	for _, e := range list {
+		m, isRule := e.(map[string]any)
+		if !isRule {
+			return []string{compact(v)}
+		}
+		m = maps.Clone(m)
+		delete(m, "message")
+		out = append(out, compact(m))
+	}
+	slices.Sort(out)
+	return out
 }
 
 // number is 0 for what is absent.
