@@ -130,7 +130,7 @@ func (o *observed) reached(ctx context.Context, version string) error {
 	if err == nil && order > 0 {
 		return apierrors.NewResourceExpired(fmt.Sprintf("version %s was seen, the API server is at %s: was etcd restored?", version, now.GetResourceVersion()))
 	}
-	return nil //nolint:nilerr // versions that cannot be compared are left to the API server
+	return nil // versions that cannot be compared are left to the API server
 }
 
 func (o *observed) note(ctx context.Context, err error) {

@@ -4,6 +4,7 @@
 package status_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -29,7 +30,8 @@ func said(generation int64, digest string) *translate.ObjectStatus {
 
 func conditionOf(t *testing.T, content map[string]any, kind string) map[string]any {
 	t.Helper()
-	for _, item := range content["conditions"].([]any) { //nolint:errcheck,forcetypeassert // made by the code under test
+	list, _ := content["conditions"].([]any)
+	for _, item := range list {
 		if c, ok := item.(map[string]any); ok && c["type"] == kind {
 			return c
 		}
@@ -59,7 +61,7 @@ func TestProgrammedFollowsWhatReplicasAcknowledge(t *testing.T) {
 			v := &status.Verdict{Said: said(1, "d1"), Since: of.since}
 			next, differs := status.Next(&unstructured.Unstructured{Object: map[string]any{}}, v, &status.World{Replicas: of.replicas, Revision: 9, Held: of.held, Now: noon})
 			c := conditionOf(t, next, "Programmed")
-			if got := c["status"].(string) + "/" + c["reason"].(string); got != of.want || differs == status.None { //nolint:errcheck,forcetypeassert // likewise
+			if got := fmt.Sprint(c["status"], "/", c["reason"]); got != of.want || differs == status.None {
 				t.Errorf("got %s, differs %v", got, differs)
 			}
 		})
