@@ -102,26 +102,24 @@ func (l *Local) Current() (LocalCluster, bool) {
 // Run asks until ctx ends, and returns nil then.
 func (l *Local) Run(ctx context.Context) error {
 	failures := 0
-	for {
+	for ctx.Err() == nil {
 		wait := l.pace.untilNext(0)
 		switch ferr := l.look(ctx); {
-		case ctx.Err() != nil: // the process ends: not the API server's failure
-			return nil
-		case ferr != nil:
+		case ferr == nil:
+			failures = 0
+		case ctx.Err() == nil: // else the process ends: not the API server's failure
 			failures++
 			wait = min(l.pace.untilRetry(failures, ferr.retryAfter), localInterval)
 			l.pace.Logger.Warn("the local cluster's issuer was not read; what was read before counts", "error", ferr)
-		default:
-			failures = 0
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
-			return nil
 		case <-timer.C:
 		}
+		timer.Stop()
 	}
+	return nil
 }
 
 // look asks once.
