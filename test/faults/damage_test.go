@@ -62,7 +62,7 @@ func TestADamagedChunkStopsNobodyAndIsWrittenAnew(t *testing.T) {
 }
 
 // loose is a schema that lets everything in, as one of an earlier version might,
-// or an etcd that was written past the API server.
+// or an etcd that was written past the API server; admission is off, too.
 const loose = `[{"op":"replace","path":"/spec/versions/0/schema/openAPIV3Schema","value":{"type":"object","x-kubernetes-preserve-unknown-fields":true}}]`
 
 // poison is what the schema refuses.
@@ -99,6 +99,7 @@ func TestF256F272F329APoisonedObjectHurtsItselfAlone(t *testing.T) {
 	load, _ := i.load(2, 20*time.Millisecond)
 	_, err := i.Dynamic.Resource(rig.CRDs()).Patch(t.Context(), "exchangepolicies.exchequer.dev", types.JSONPatchType, []byte(loose), metav1.PatchOptions{})
 	must(t, err)
+	must(t, i.Dynamic.Resource(rig.AdmissionBindings()).DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}))
 	must(t, rig.Until(t.Context(), "the API server takes anything", func(ctx context.Context) error { return i.ApplyYAML(ctx, poison) }))
 	i.apply(strings.Replace(rig.Policy, "name: images}\nspec", "name: poison-panic}\nspec", 1))
 	names := []string{"poison-shape", "poison-null", "poison-empty", "poison-unknown", "poison-panic"}

@@ -29,6 +29,11 @@ func CRDs() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
 }
 
+// AdmissionBindings is the resource that puts admission policies in force.
+func AdmissionBindings() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingadmissionpolicybindings"}
+}
+
 // Controller is a controller process.
 type Controller struct {
 	*Process
