@@ -214,11 +214,11 @@ func wayOf(p *analysis.Path) string {
 	var b strings.Builder
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		subject := s.Subject
-		if i == 0 {
-			subject.Class = ""
+		subject := []string{s.Subject.Issuer, s.Subject.Origin}
+		if i > 0 {
+			subject = append(subject, string(s.Subject.Class))
 		}
-		fmt.Fprintf(&b, "%q %v %q;", s.Client, subject, policiesOf(s))
+		fmt.Fprintf(&b, "%q %q %q;", s.Client, subject, policiesOf(s))
 		if i < len(p.Steps)-1 {
 			fmt.Fprintf(&b, "%q", s.Scope)
 		}

@@ -19,7 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files") //nolint:gochecknoglobals // a flag
+var update = flag.Bool("update", false, "rewrite the golden files") //nolint:gochecknoglobals // flags are read once, for the whole suite
 
 // What a platform team, two tenants and an upgrade do, in this order.
 var _ = Describe("An installation", Ordered, ContinueOnFailure, func() {
