@@ -228,11 +228,6 @@ type TrustedIssuerStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	Keys []VerificationKeyStatus `json:"keys,omitempty"`
-
-	// keysFetchedAt is when the keys were last fetched.
-	//
-	// +optional
-	KeysFetchedAt Time `json:"keysFetchedAt,omitempty"`
 }
 
 // VerificationKeyStatus is one key of a foreign issuer.
