@@ -95,7 +95,6 @@ func (op *Operator) publish(ctx context.Context, spec *policy.Spec) (publish.Pub
 	out, err := op.publisher.Publish(ctx, spec, op.floor)
 	if err == nil {
 		op.format = spec.Format
-		op.format = spec.Format
 		op.metrics.published(&out)
 		if out.Moved {
 			op.written.Add(uint64(out.Bytes))
