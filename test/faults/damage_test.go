@@ -94,13 +94,23 @@ func TestF256F272F329APoisonedObjectHurtsItselfAlone(t *testing.T) {
 	t.Parallel()
 	// No object is known that makes translation panic, so one is made up: a build
 	// that panics at a name.
-	i := install(t, plan{programs: with(t, panicAt("poison-panic")), controllers: 1, replicas: 2, manifests: probeClient("revoked") + "---" + probePolicy("revoked")})
-	i.everywhere("media/revoked", true)
-	load, _ := i.load(2, 20*time.Millisecond)
+	i := install(t, plan{programs: with(t, panicAt("poison-panic")), manifests: probeClient("revoked") + "---" + probePolicy("revoked")})
+	// Before anybody watches: a watch of before goes on with the old schema.
 	_, err := i.Dynamic.Resource(rig.CRDs()).Patch(t.Context(), "exchangepolicies.exchequer.dev", types.JSONPatchType, []byte(loose), metav1.PatchOptions{})
 	must(t, err)
 	must(t, i.Dynamic.Resource(rig.AdmissionBindings()).DeleteCollection(t.Context(), metav1.DeleteOptions{}, metav1.ListOptions{}))
 	must(t, rig.Until(t.Context(), "the API server takes anything", func(ctx context.Context) error { return i.ApplyYAML(ctx, poison) }))
+	i.remove(poison)
+	i.controller("controller-0", rig.ProcessOptions{})
+	for n := range 2 {
+		i.replica(fmt.Sprintf("exchanger-%d", n), rig.ProcessOptions{})
+	}
+	for _, r := range i.Replicas() {
+		must(t, r.AwaitReady(t.Context()))
+	}
+	i.everywhere("media/revoked", true)
+	load, _ := i.load(2, 20*time.Millisecond)
+	i.apply(poison)
 	i.apply(strings.Replace(rig.Policy, "name: images}\nspec", "name: poison-panic}\nspec", 1))
 	names := []string{"poison-shape", "poison-null", "poison-empty", "poison-unknown", "poison-panic"}
 	must(t, rig.Until(t.Context(), "every poisoned object says so", func(ctx context.Context) error { return i.notAccepted(ctx, names) }))
