@@ -109,7 +109,7 @@ func (r references) add(namespace string, refs []ref) {
 func (d *Data) resolve(ctx context.Context, wanted references, in *translate.Input) error {
 	in.Secrets, in.SecretVersions = map[types.NamespacedName]map[string][]byte{}, map[types.NamespacedName]string{}
 	in.ConfigMaps, in.ConfigMapVersions = map[types.NamespacedName]map[string]string{}, map[types.NamespacedName]string{}
-	in.SecretsDenied = map[string]string{}
+	in.SecretsDenied, in.ConfigMapsDenied = map[string]string{}, map[string]string{}
 	list := d.watch(wanted)
 	group, each := errgroup.WithContext(ctx)
 	group.SetLimit(readsAtOnce)
@@ -120,9 +120,14 @@ func (d *Data) resolve(ctx context.Context, wanted references, in *translate.Inp
 		return err
 	}
 	for _, w := range list {
-		if w.into(in) && w.place.source == secrets {
-			in.SecretsDenied[w.place.namespace] = d.permit(w.place.namespace)
+		if !w.into(in) {
+			continue
 		}
+		denied := in.ConfigMapsDenied
+		if w.place.source == secrets {
+			denied = in.SecretsDenied
+		}
+		denied[w.place.namespace] = d.permit(w.place.namespace)
 	}
 	return nil
 }
@@ -152,10 +157,11 @@ func (d *Data) watch(wanted references) []*watched {
 	return list
 }
 
-// permit is the RoleBinding that would let a namespace's Secrets be read.
+// permit is the RoleBinding that would let a namespace's Secrets and ConfigMaps be
+// read.
 func (d *Data) permit(namespace string) string {
 	if namespace == d.namespace {
-		return "the controller's Role of this namespace lacks get, list and watch of secrets: install the chart's RBAC again"
+		return "the controller's Role of this namespace lacks get, list and watch of secrets and configmaps: install the chart's RBAC again"
 	}
 	return fmt.Sprintf("permit it with the RoleBinding {apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: %s, namespace: %s}, "+
 		"roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: %s}, subjects: [{kind: ServiceAccount, name: %s, namespace: %s}]}",

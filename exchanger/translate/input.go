@@ -25,6 +25,8 @@ type Input struct {
 	// SecretsDenied names the namespaces whose Secrets may not be read, each with
 	// what would permit it, in words.
 	SecretsDenied map[string]string
+	// ConfigMapsDenied is the same for ConfigMaps.
+	ConfigMapsDenied map[string]string
 	// Namespaces holds the labels of namespaces. Whatever it says, or does not, a
 	// namespace has the label kubernetes.io/metadata.name with its name.
 	Namespaces map[string]map[string]string

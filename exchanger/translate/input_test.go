@@ -64,13 +64,14 @@ type corev1Object struct {
 
 // settings is a document of kind Input: how the translation is called.
 type settings struct {
-	metav1.TypeMeta `json:",inline"`
-	Cluster         bool                           `json:"cluster"`
-	SecretsDenied   map[string]string              `json:"secretsDenied"`
-	Keys            map[string]translate.KeyStatus `json:"keys"`
-	LocalCluster    *localCluster                  `json:"localCluster"`
-	Budget          translate.Budget               `json:"budget"`
-	Undecodable     []translate.Undecodable        `json:"undecodable"`
+	metav1.TypeMeta  `json:",inline"`
+	Cluster          bool                           `json:"cluster"`
+	SecretsDenied    map[string]string              `json:"secretsDenied"`
+	ConfigMapsDenied map[string]string              `json:"configMapsDenied"`
+	Keys             map[string]translate.KeyStatus `json:"keys"`
+	LocalCluster     *localCluster                  `json:"localCluster"`
+	Budget           translate.Budget               `json:"budget"`
+	Undecodable      []translate.Undecodable        `json:"undecodable"`
 }
 
 type localCluster struct {
@@ -147,7 +148,7 @@ func addCore(in *translate.Input, o corev1Object) {
 
 func addSettings(in *translate.Input, s settings) {
 	in.Serve = !s.Cluster
-	in.SecretsDenied = s.SecretsDenied
+	in.SecretsDenied, in.ConfigMapsDenied = s.SecretsDenied, s.ConfigMapsDenied
 	in.Budget = s.Budget
 	if s.LocalCluster != nil {
 		in.LocalCluster = &translate.LocalCluster{Issuer: s.LocalCluster.Issuer, JWKS: []byte(s.LocalCluster.JWKS)}

@@ -101,6 +101,10 @@ func (w *world) keysOfConfigMap(o *object, field, namespace string, ref *v1alpha
 	at := types.NamespacedName{Namespace: namespace, Name: ref.Name}
 	data, ok := w.in.ConfigMaps[at]
 	o.hangsOnData("ConfigMap", at, ok, w.in.ConfigMapVersions)
+	if permit := w.in.ConfigMapsDenied[namespace]; !ok && permit != "" {
+		o.unresolved(v1alpha1.ReasonRefNotPermitted, field, "the ConfigMaps of namespace %s may not be read: %s", namespace, permit)
+		return ""
+	}
 	if !ok {
 		o.unresolved(v1alpha1.ReasonRefNotFound, field, "there is no ConfigMap %s in namespace %s", ref.Name, namespace)
 		return ""
