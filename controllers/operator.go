@@ -51,6 +51,8 @@ type Operator struct {
 	formats [][]int32
 	// format is that of what was published last; 0: nothing was.
 	format int
+	// settled are the objects whose status was found to be what it should be.
+	settled map[gather.Key]asItIs
 	// unlisted is why some kind could not be listed when that was last tried.
 	unlisted error
 	// again asks for a run after one that failed.

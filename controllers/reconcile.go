@@ -6,12 +6,14 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -101,6 +103,7 @@ func (s *statuses) attached() workqueue.TypedRateLimitingInterface[reconcile.Req
 func (op *Operator) sweep(ctx context.Context) error {
 	verdicts, world := op.book.everything()
 	world.Now = op.options.Now()
+	settled := make(map[gather.Key]asItIs, len(op.settled))
 	for _, kind := range gather.Kinds() {
 		queue := op.writers[kind].attached()
 		if queue == nil {
@@ -113,8 +116,13 @@ func (op *Operator) sweep(ctx context.Context) error {
 		for i := range list {
 			u := &list[i]
 			name := client.ObjectKeyFromObject(u)
-			v, ok := verdicts[gather.Key{Kind: kind, NamespacedName: name}]
+			key := gather.Key{Kind: kind, NamespacedName: name}
+			v, ok := verdicts[key]
 			if !ok || v.UID != string(u.GetUID()) {
+				continue
+			}
+			if was, ok := op.settled[key]; ok && was.still(u, v) {
+				settled[key] = asItIs{u.Object, v}
 				continue
 			}
 			switch _, differs := status.Next(u, v, &world); differs {
@@ -123,10 +131,28 @@ func (op *Operator) sweep(ctx context.Context) error {
 			case status.Later:
 				queue.AddAfter(reconcile.Request{NamespacedName: name}, later)
 			case status.None:
+				if v.Settled(u) {
+					settled[key] = asItIs{u.Object, v}
+				}
 			}
 		}
 	}
+	op.settled = settled
 	return nil
+}
+
+// asItIs is an object whose status is what it should be, and the verdict that it was
+// compared with. Of ten thousand objects, one changes; the others need not be
+// compared by every member of their status, which takes longer than all the rest.
+type asItIs struct {
+	content map[string]any
+	verdict *status.Verdict
+}
+
+// still says that neither has changed. The cache replaces an object when it changes
+// and never alters it, so that the same map is the same content.
+func (a asItIs) still(u *unstructured.Unstructured, v *status.Verdict) bool {
+	return reflect.ValueOf(a.content).Pointer() == reflect.ValueOf(u.Object).Pointer() && a.verdict.Same(v)
 }
 
 // extras adds what translation does not know.
