@@ -28,8 +28,12 @@ test-golden: ## Run the golden tests; with UPDATE=1 rewrite their files for revi
 FUZZ_TIME ?= 1m
 
 .PHONY: fuzz
-fuzz: ## Run every fuzz target in turn, FUZZ_TIME each (default 1m).
-	@hack/fuzz.sh $(FUZZ_TIME)
+fuzz: ## Run every fuzz target in turn, FUZZ_TIME each (default 1m), from the inputs of testdata/fuzz.
+	@GO="$(GO)" hack/fuzz.sh $(FUZZ_TIME)
+
+.PHONY: fuzz-keep
+fuzz-keep: ## Copy some of the inputs that fuzzing found into testdata/fuzz, for the next commit.
+	@GO="$(GO)" hack/fuzz.sh --keep
 
 EXCHEQUER_VECTORS ?=
 
