@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +24,7 @@ import (
 type bench struct {
 	policies, changes int
 	profiles          string
+	limits            map[string]string
 	result            *result
 
 	cluster  *rig.Cluster
@@ -60,6 +63,9 @@ func (b *bench) run(ctx context.Context, o rig.Options) (err error) {
 			err = fmt.Errorf("%w\n%s", err, b.cluster.Logs())
 		}
 	}()
+	if b.limits, err = memoryLimits(); err != nil {
+		return err
+	}
 	b.client = rig.NewClient(8)
 	for _, step := range []func(context.Context) error{b.populate, b.start, b.measureChanges, b.measureWrites, b.measureMemory, b.measureStarts} {
 		if err := step(ctx); err != nil {
@@ -98,7 +104,7 @@ func (b *bench) populate(ctx context.Context) (err error) {
 // start runs one controller and two exchangers and waits until they serve.
 func (b *bench) start(ctx context.Context) (err error) {
 	progress("%d policies: starting the controller", b.policies)
-	if b.control, err = b.cluster.NewController(ctx, "controller-0", rig.ProcessOptions{Env: b.profile("controller-0")}); err != nil {
+	if b.control, err = b.cluster.NewController(ctx, "controller-0", rig.ProcessOptions{Env: b.environment("controller-0")}); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -124,7 +130,7 @@ func (b *bench) start(ctx context.Context) (err error) {
 	b.result.published = time.Since(began)
 	for i := range 2 {
 		name := fmt.Sprintf("exchanger-%d", i)
-		r, err := b.cluster.NewReplica(ctx, name, rig.ProcessOptions{Env: b.profile(name)})
+		r, err := b.cluster.NewReplica(ctx, name, rig.ProcessOptions{Env: b.environment(name)})
 		if err != nil {
 			return err
 		}
@@ -143,11 +149,38 @@ func (b *bench) start(ctx context.Context) (err error) {
 	return err
 }
 
-func (b *bench) profile(name string) []string {
-	if b.profiles == "" {
-		return nil
+// environment is what a program runs with: the chart's bound on its memory, and a
+// file for its profile.
+func (b *bench) environment(name string) []string {
+	component, _, _ := strings.Cut(name, "-")
+	env := []string{"GOMEMLIMIT=" + b.limits[component]}
+	if b.profiles != "" {
+		env = append(env, fmt.Sprintf("RIG_PROFILE=%s/%s-%d.prof", b.profiles, name, b.policies))
 	}
-	return []string{fmt.Sprintf("RIG_PROFILE=%s/%s-%d.prof", b.profiles, name, b.policies)}
+	return env
+}
+
+// memoryLimits reads what the manifests of config/ give the programs.
+func memoryLimits() (map[string]string, error) {
+	root, err := rig.Repository()
+	if err != nil {
+		return nil, err
+	}
+	limits := map[string]string{}
+	for _, component := range []string{"controller", "exchanger"} {
+		file := filepath.Join(root, "config", component, "deployment.yaml")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		_, after, found := strings.Cut(string(text), "name: GOMEMLIMIT, value: \"")
+		limit, _, closed := strings.Cut(after, "\"")
+		if !found || !closed {
+			return nil, fmt.Errorf("%s: no GOMEMLIMIT", file)
+		}
+		limits[component] = limit
+	}
+	return limits, nil
 }
 
 // profiling tells the programs to begin or to end their profiles.

@@ -183,6 +183,10 @@ func (b *bench) measureWrites(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		// What was there before would be found in the slot that it was in.
+		if err := unstructured.SetNestedField(o.Object, []any{map[string]any{"expression": "true", "message": fmt.Sprintf("change %d", i)}}, "spec", "rules"); err != nil {
+			return err
+		}
 		if err := b.quiet(ctx); err != nil {
 			return err
 		}
