@@ -26,7 +26,11 @@ func TestF324ExchangesGoOnWithoutAPIServerAndAKilledReplicaStartsFromItsCheckpoi
 	t.Parallel()
 	i := install(t, plan{controllers: 1, replicas: 2})
 	i.apply(probeClient("later"))
-	load, _ := i.load(4, 10*time.Millisecond)
+	pace := 10 * time.Millisecond
+	if full() {
+		pace = 50 * time.Millisecond
+	}
+	load, _ := i.load(4, pace)
 	must(t, load.Await(t.Context(), 100))
 	must(t, i.Plane.KillServer())
 	gone := time.Now()

@@ -28,7 +28,7 @@ type Answer struct {
 	Status int
 	// Code is the OAuth error, or what went wrong on the way.
 	Code string
-	// Token is the token, where there is one.
+	// Token is the token, where there is one; a load does not keep them.
 	Token string
 	// Err is why the answer is a failure: none came, or its token does not verify.
 	Err error
@@ -99,6 +99,7 @@ func (l *Load) work(ctx context.Context) {
 				answer.Code, answer.Err = "bad token", err
 			}
 		}
+		answer.Token = "" // a load of ten minutes has hundreds of thousands
 		l.mu.Lock()
 		l.answers = append(l.answers, answer)
 		l.mu.Unlock()
