@@ -11,3 +11,8 @@ generate: ## Write the deep copy functions of the API types, and the gRPC code o
 manifests: ## Write the CRDs into config/crd, and the chart's copy of them.
 	$(TOOL) controller-gen crd paths=./api/... output:crd:artifacts:config=config/crd
 	@$(MAKE) --no-print-directory chart-crds
+
+# At a release, right after its tag: what users have is what changes are measured by.
+.PHONY: api-baseline
+api-baseline: ## Make the CRDs of this checkout those that later ones must be compatible with.
+	$(GO) test -count=1 ./test/api -args -released
