@@ -22,3 +22,11 @@ GENERATED := api charts config exchanger/keys/signer/signerapi go.mod go.sum
 .PHONY: verify
 verify: ## Everything CI checks besides the tests: generated files, formatting, modules, docs, linters.
 	@hack/verify.sh $(GENERATED)
+
+##@ Supply chain
+
+# These ask servers on the Internet, and so are no part of verify: the nightly
+# workflow and the release run them. Could not look is never success.
+.PHONY: special-addresses
+special-addresses: ## Ask IANA whether our copy of its registries of special addresses is current.
+	@$(GO) run ./hack/iana
