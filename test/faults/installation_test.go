@@ -36,6 +36,12 @@ var figures struct { //nolint:gochecknoglobals // one per test binary is the poi
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		// These tests wait for other processes more than they compute.
+		_ = flag.Set("test.parallel", "6")
+	}
 	os.Exit(runTests(m))
 }
 

@@ -147,6 +147,7 @@ type Replica struct {
 	uid     types.UID
 	ready   atomic.Bool
 	gone    atomic.Bool
+	starts  atomic.Int64
 	stop    context.CancelFunc
 	group   sync.WaitGroup
 }
@@ -191,6 +192,13 @@ func (c *Cluster) NewReplica(ctx context.Context, name string, o ProcessOptions)
 	return r, nil
 }
 
+// Start starts its container. What was known of the one before says nothing.
+func (r *Replica) Start() error {
+	r.starts.Add(1)
+	r.ready.Store(false)
+	return r.Process.Start()
+}
+
 // Ready says what the front believes of it.
 func (r *Replica) Ready() bool { return r.ready.Load() && !r.gone.Load() }
 
@@ -214,8 +222,11 @@ func (r *Replica) probe(ctx context.Context) {
 	defer tick.Stop()
 	told, known := false, false
 	for {
+		start := r.starts.Load()
 		ready := r.Running() && status(ctx, client, "http://"+r.Ops+"/readyz") == http.StatusOK
-		r.ready.Store(ready)
+		if ready = ready && start == r.starts.Load(); start == r.starts.Load() {
+			r.ready.Store(ready)
+		}
 		if !known || told != ready {
 			if r.tell(ctx, ready) == nil {
 				told, known = ready, true
