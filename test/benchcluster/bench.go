@@ -37,16 +37,16 @@ type bench struct {
 
 // result is what one installation cost; memory in bytes.
 type result struct {
-	policies                               int
-	objects                                int
-	apply, programmed, remove, suspend     []time.Duration
-	controllerReady, published             time.Duration
-	exchangerReady, fromCheckpoint         time.Duration
-	controllerMemory, exchangerMemory      int64
-	controllerPeak, exchangerPeak          int64
-	chunks, specBytes                      int
-	perChange                              map[string]written // by what it is about
-	controllerCPU, exchangerCPU, serverCPU time.Duration      // per change
+	policies                           int
+	objects                            int
+	apply, programmed, remove, suspend []time.Duration
+	controllerReady, published         time.Duration
+	exchangerReady, fromCheckpoint     time.Duration
+	controllerMemory, exchangerMemory  int64
+	controllerPeak, exchangerPeak      int64
+	chunks, specBytes                  int
+	perChange                          map[string]written // by what it is about
+	controllerCPU, exchangerCPU        time.Duration      // per change
 }
 
 // written counts writes and their bytes, per change.

@@ -29,7 +29,7 @@ func TestF276AControllerKilledAtAnyMomentLeavesAWholeSnapshot(t *testing.T) {
 	r := i.replica("exchanger-0", rig.ProcessOptions{})
 	must(t, r.AwaitReady(t.Context()))
 	seed := uint64(time.Now().UnixNano())
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // moments, not secrets
+	random := rand.New(rand.NewPCG(seed, 0))
 	load, _ := i.load(2, 20*time.Millisecond)
 
 	var names []string

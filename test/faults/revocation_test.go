@@ -4,7 +4,6 @@
 package faults_test
 
 import (
-	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -25,6 +24,19 @@ func keyID(t *testing.T, token string) string {
 
 func contains(text, part string) bool { return strings.Contains(text, part) }
 
+// trustedIssuer is the issuer of rig.Manifests.
+const trustedIssuer = `
+apiVersion: exchequer.dev/v1alpha1
+kind: TrustedIssuer
+metadata: {name: corp}
+spec:
+  jwt:
+    issuer: {url: "https://login.corp.example", audiences: ["https://sts.example.com"]}
+    keys: {inline: $CORPKEYS}
+  allowedNamespaces: {all: true}
+  claimMappings: {groups: {claim: groups}, scopes: {claim: scope}}
+`
+
 // TestF330WhatIsDeletedUnderLoadIsRefusedEverywhereSoon: the last token that was
 // given counts, on any replica.
 func TestF330WhatIsDeletedUnderLoadIsRefusedEverywhereSoon(t *testing.T) {
@@ -32,7 +44,6 @@ func TestF330WhatIsDeletedUnderLoadIsRefusedEverywhereSoon(t *testing.T) {
 	const rounds = 12
 	i := install(t, plan{controllers: 1, replicas: 3, manifests: probeClient("gone")})
 	var took []time.Duration
-	issuer := fmt.Sprintf("apiVersion: exchequer.dev/v1alpha1\nkind: TrustedIssuer\nmetadata: {name: corp}\nspec:\n  jwt:\n    issuer: {url: \"https://login.corp.example\", audiences: [\"https://sts.example.com\"]}\n    keys: {inline: $CORPKEYS}\n  allowedNamespaces: {all: true}\n  claimMappings: {groups: {claim: groups}, scopes: {claim: scope}}\n")
 	for round := range rounds {
 		i.apply(probePolicy("gone"))
 		i.everywhere("media/gone", true)
@@ -57,7 +68,7 @@ func TestF330WhatIsDeletedUnderLoadIsRefusedEverywhereSoon(t *testing.T) {
 		}
 		took = append(took, last.Sub(began))
 		if round%2 == 1 {
-			i.apply(issuer)
+			i.apply(trustedIssuer)
 		}
 	}
 	p50, p99 := rig.Percentile(took, 50), rig.Percentile(took, 99)

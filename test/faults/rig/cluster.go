@@ -185,8 +185,8 @@ func (c *Cluster) Close() error {
 	for _, o := range others {
 		errs = append(errs, o.close())
 	}
-	for _, close := range closers {
-		close()
+	for _, end := range closers {
+		end()
 	}
 	return errors.Join(append(errs, c.Plane.Close())...)
 }

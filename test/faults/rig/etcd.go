@@ -47,7 +47,7 @@ func (p *Plane) Record(ctx context.Context) (*Writes, error) {
 		stop()
 		return nil, err
 	}
-	resp, err := (&http.Client{}).Do(req) //nolint:bodyclose // closed by the goroutine that reads it
+	resp, err := (&http.Client{}).Do(req)
 	if err != nil {
 		stop()
 		return nil, fmt.Errorf("watch etcd: %w", err)

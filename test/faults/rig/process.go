@@ -51,8 +51,8 @@ func (p *Process) Start() error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = out.Close() }()                                   // the process has its own
-	p.cmd = exec.CommandContext(context.Background(), p.path, p.args...) //nolint:gosec // programs that the rig built
+	defer func() { _ = out.Close() }() // the process has its own
+	p.cmd = exec.CommandContext(context.Background(), p.path, p.args...)
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Env = out, out, append(os.Environ(), p.env...)
 	dieWithParent(p.cmd)
 	if err := p.cmd.Start(); err != nil {

@@ -45,7 +45,7 @@ func Build(ctx context.Context, dir string, edits ...Edit) (Programs, error) {
 		}
 		args = append(args, "-overlay", overlay)
 	}
-	cmd := exec.CommandContext(ctx, "go", append(args, module+"/cmd/controller", module+"/cmd/exchanger")...) //nolint:gosec // our own packages
+	cmd := exec.CommandContext(ctx, "go", append(args, module+"/cmd/controller", module+"/cmd/exchanger")...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return Programs{}, fmt.Errorf("build the programs: %w\n%s", err, out)
