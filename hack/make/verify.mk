@@ -30,3 +30,10 @@ verify: ## Everything CI checks besides the tests: generated files, formatting, 
 .PHONY: special-addresses
 special-addresses: ## Ask IANA whether our copy of its registries of special addresses is current.
 	@$(GO) run ./hack/iana
+
+.PHONY: vuln
+vuln: ## Ask Go's database whether our code reaches a known vulnerability (VULN_DB=URL).
+	@$(GO) -C hack/tools/vuln build -o $(CURDIR)/bin/vuln .
+	@bin/vuln -db $(VULN_DB) ./...
+
+VULN_DB ?= https://vuln.go.dev
