@@ -134,9 +134,13 @@ func TestTheAuditLogHoldsWhatTheAPIServerWasAsked(t *testing.T) {
 
 func TestKubectlKnowsTheKinds(t *testing.T) {
 	t.Parallel()
-	out, err := cluster.Shared(t).Kubectl(t, "get", "exchangepolicies", "-A")
-	if err != nil || !strings.Contains(out, "No resources found") {
-		t.Errorf("kubectl get exchangepolicies: %v\n%s", err, out)
+	plane := cluster.Shared(t)
+	namespace := plane.Namespace(t)
+	for _, name := range []string{"exchangepolicies", "xp", "xc", "xcs"} {
+		out, err := plane.Kubectl(t, "get", name, "--namespace", namespace)
+		if err != nil || !strings.Contains(out, "No resources found in "+namespace) {
+			t.Errorf("kubectl get %s: %v\n%s", name, err, out)
+		}
 	}
 }
 
