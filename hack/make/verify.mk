@@ -37,3 +37,7 @@ vuln: ## Ask Go's database whether our code reaches a known vulnerability (VULN_
 	@bin/vuln -db $(VULN_DB) ./...
 
 VULN_DB ?= https://vuln.go.dev
+
+.PHONY: reproduce
+reproduce: ## Build the image twice, in two places, and compare the bytes (some minutes).
+	@hack/reproduce.sh

@@ -36,13 +36,14 @@ import (
 const roots = "etc/ssl/certs/ca-certificates.crt"
 
 type image struct {
-	out, tag, entrypoint, user, arch string
-	roots                            bool
+	out, bill, tag, entrypoint, user, arch string
+	roots                                  bool
 }
 
 func main() {
 	var i image
 	flag.StringVar(&i.out, "o", "", "the `FILE` to write")
+	flag.StringVar(&i.bill, "sbom", "", "the `FILE` to write the list of what is in the image to, as CycloneDX JSON")
 	flag.StringVar(&i.tag, "t", "", "`NAME:TAG` of the image")
 	flag.StringVar(&i.entrypoint, "entrypoint", "", "`PATH` in the image of the program that runs")
 	flag.StringVar(&i.user, "user", "65532:65532", "`UID:GID` that it runs as")
@@ -63,11 +64,24 @@ func (i image) write(files []string) error {
 	if err != nil {
 		return err
 	}
-	content, err := i.layer(files)
+	content, mode, err := i.files(files)
 	if err != nil {
 		return err
 	}
-	opener := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
+	if i.bill != "" {
+		b, err := bill(i.tag, content)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(i.bill, b, 0o644); err != nil {
+			return err
+		}
+	}
+	unpacked, err := archive(content, mode)
+	if err != nil {
+		return err
+	}
+	opener := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(unpacked)), nil }
 	layer, err := tarball.LayerFromOpener(opener, tarball.WithCompressionLevel(gzip.BestSpeed))
 	if err != nil {
 		return err
@@ -89,19 +103,18 @@ func (i image) write(files []string) error {
 	return tarball.WriteToFile(i.out, tag, made)
 }
 
-// layer is the uncompressed file system: no times, no owners but root, sorted
-// names.
-func (i image) layer(files []string) ([]byte, error) {
-	content := map[string][]byte{}
-	mode := map[string]int64{}
+// files reads what goes into the image, by its path there without the first
+// slash.
+func (i image) files(files []string) (content map[string][]byte, mode map[string]int64, err error) {
+	content, mode = map[string][]byte{}, map[string]int64{}
 	for _, file := range files {
 		source, target, ok := strings.Cut(file, "=")
 		if !ok || !path.IsAbs(target) {
-			return nil, fmt.Errorf("%q: expected SOURCE=/PATH/IN/IMAGE", file)
+			return nil, nil, fmt.Errorf("%q: expected SOURCE=/PATH/IN/IMAGE", file)
 		}
 		b, err := os.ReadFile(source)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		target = strings.TrimPrefix(path.Clean(target), "/")
 		content[target], mode[target] = b, 0o755
@@ -111,11 +124,13 @@ func (i image) layer(files []string) ([]byte, error) {
 	}
 	entrypoint := strings.TrimPrefix(i.entrypoint, "/")
 	if _, ok := content[entrypoint]; !ok {
-		return nil, fmt.Errorf("the entrypoint %s is none of the files", i.entrypoint)
+		return nil, nil, fmt.Errorf("the entrypoint %s is none of the files", i.entrypoint)
 	}
-	return archive(content, mode)
+	return content, mode, nil
 }
 
+// archive is the uncompressed file system: no times, no owners but root, sorted
+// names.
 func archive(content map[string][]byte, mode map[string]int64) ([]byte, error) {
 	folders := map[string]bool{}
 	for file := range content {
