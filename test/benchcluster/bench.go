@@ -104,7 +104,7 @@ func (b *bench) populate(ctx context.Context) (err error) {
 // start runs one controller and two exchangers and waits until they serve.
 func (b *bench) start(ctx context.Context) (err error) {
 	progress("%d policies: starting the controller", b.policies)
-	if b.control, err = b.cluster.NewController(ctx, "controller-0", rig.ProcessOptions{Env: b.environment("controller-0")}); err != nil {
+	if b.control, err = b.cluster.NewController(ctx, "controller-0", rig.ProcessOptions{Flags: []string{"--leader-elect=false"}, Env: b.environment("controller-0")}); err != nil {
 		return err
 	}
 	began := time.Now()
