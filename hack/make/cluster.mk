@@ -25,6 +25,7 @@ cluster-load: image-tar ## Bring the image of this checkout into that cluster.
 
 VERSION ?= dev
 IMAGE_TAR_TAG ?= exchequer.local/exchequer:$(VERSION)
+IMAGE_ARCH ?= $(shell $(GO) env GOARCH)
 PROGRAMS = $(patsubst cmd/%/main.go,%,$(wildcard cmd/*/main.go))
 
 # The same flags as in the Dockerfile: the bytes depend on the sources, the
@@ -32,9 +33,9 @@ PROGRAMS = $(patsubst cmd/%/main.go,%,$(wildcard cmd/*/main.go))
 .PHONY: image-tar
 image-tar: ## Write image and SBOM to bin/, without Docker (VERSION=dev, IMAGE_TAR_TAG=name:tag).
 	@echo "building $(PROGRAMS) for the image"
-	@GOOS=linux CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags="-s -w -buildid= -X main.version=$(VERSION)" \
+	@GOOS=linux GOARCH=$(IMAGE_ARCH) CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags="-s -w -buildid= -X main.version=$(VERSION)" \
 	  -o bin/image/ $(PROGRAMS:%=./cmd/%)
-	@$(GO) -C hack/tools/image run ./mkimage -o $(CURDIR)/bin/image.tar -sbom $(CURDIR)/bin/sbom.cdx.json -t $(IMAGE_TAR_TAG) -arch $$($(GO) env GOARCH) \
+	@$(GO) -C hack/tools/image run ./mkimage -o $(CURDIR)/bin/image.tar -sbom $(CURDIR)/bin/sbom.cdx.json -t $(IMAGE_TAR_TAG) -arch $(IMAGE_ARCH) \
 	  -entrypoint /usr/local/bin/exchequer $(foreach p,$(PROGRAMS),$(CURDIR)/bin/image/$(p)=/usr/local/bin/$(p))
 	@echo "bin/image.tar holds $(IMAGE_TAR_TAG), $$(du -h bin/image.tar | cut -f1)"
 

@@ -5,7 +5,6 @@ package law
 
 import (
 	"bytes"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path"
@@ -86,20 +85,4 @@ func TestF364TheFuzzScriptRunsEveryTarget(t *testing.T) {
 	if want := fuzzTargets(t); !slices.Equal(got, want) {
 		t.Errorf("hack/fuzz.sh --list gives\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-}
-
-// workflow returns a file of .github/workflows.
-func workflow(t *testing.T, name string) string {
-	t.Helper()
-	return string(read(t, path.Join(".github", "workflows", name)))
-}
-
-// workflows returns the names of all of them.
-func workflows(t *testing.T) []string {
-	t.Helper()
-	names, err := fs.Glob(os.DirFS(filepath.Join(root(t), ".github", "workflows")), "*.yml")
-	if err != nil || len(names) == 0 {
-		t.Fatalf("no workflows: %v", err)
-	}
-	return names
 }
