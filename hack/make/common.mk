@@ -21,6 +21,6 @@ help: ## Show this list.
 	@b= c= r=; if [ -t 1 ]; then b=$$'\e[1m'; c=$$'\e[36m'; r=$$'\e[0m'; fi; \
 	awk -v b="$$b" -v c="$$c" -v r="$$r" 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s%s%s\n", b, substr($$0, 5), r } \
-	  /^[a-zA-Z0-9_-]+:.*## / { printf "  %s%-15s%s %s\n", c, $$1, r, $$2 }' \
+	  /^[a-zA-Z0-9_-]+:.*## / { printf "  %s%-17s%s %s\n", c, $$1, r, $$2 }' \
 	  $(MAKEFILE_LIST)
 	@echo
