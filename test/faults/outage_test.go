@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"testing"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 
 // outage is how long the API server stays away.
 func outage() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("FAULTS_OUTAGE")); err == nil {
+		return d
+	}
 	if full() {
 		return 10 * time.Minute
 	}
@@ -26,6 +30,7 @@ func TestF324ExchangesGoOnWithoutAPIServerAndAKilledReplicaStartsFromItsCheckpoi
 	t.Parallel()
 	i := install(t, plan{controllers: 1, replicas: 2})
 	i.apply(probeClient("later"))
+	i.Controllers()[0].Keep(t.Context())
 	pace := 10 * time.Millisecond
 	if full() {
 		pace = 50 * time.Millisecond
@@ -62,8 +67,8 @@ func TestF324ExchangesGoOnWithoutAPIServerAndAKilledReplicaStartsFromItsCheckpoi
 		t.Errorf("of %d exchanges %d failed, %d of them not at the killed replica: %s", len(answered), len(failed), others, failed)
 	}
 	figure(t, "API server stopped for "+outage().String()+" under load, a replica killed -9 meanwhile",
-		"%d exchanges, %d failed, all of them at the killed replica; it served from its checkpoint after %.1f s; a policy applied when the API server was back was in force everywhere %.1f s later",
-		len(answered), len(failed), restarted.Seconds(), caughtUp.Seconds())
+		"%d exchanges, %d failed, all of them at the killed replica; it served from its checkpoint after %.1f s; a policy applied when the API server was back was in force everywhere %.1f s later; the controller, which ends when it cannot renew its lease, was started %d times",
+		len(answered), len(failed), restarted.Seconds(), caughtUp.Seconds(), i.Controllers()[0].Restarts())
 }
 
 func TestF321AReplicaWithoutCheckpointAndAPIServerIsAliveAndNeverReady(t *testing.T) {
