@@ -61,7 +61,7 @@ func (h *history) end() ([]map[string][]byte, error) {
 	return h.states, h.err
 }
 
-func TestF276F277TwoControllersAtOnceMakeOneHistory(t *testing.T) {
+func TestF276_TwoControllersAtOnceMakeOneHistory(t *testing.T) {
 	t.Parallel()
 	i := install(t, plan{})
 	pointers, keys := i.watch(wire.PointerName), i.watch(wire.KeysName)
@@ -94,7 +94,8 @@ func TestF276F277TwoControllersAtOnceMakeOneHistory(t *testing.T) {
 		t.Errorf("of %d exchanges %d failed: %s", len(answered), len(failed), failed)
 	}
 	publications, last := checkPointers(t, pointers)
-	generations := checkKeys(t, keys)
+	generations := 0
+	t.Run("F277: every version of the keys has one active key, and the same", func(t *testing.T) { generations = checkKeys(t, keys) })
 	figure(t, "two controllers at once, neither asking for the lease, both publishing",
 		"%d publications, revisions 1 to %d, each higher than the one before and none twice; %d versions of the signing keys, one active key in each and the same one; %d exchanges, %d failed",
 		publications, last, generations, len(answered), len(answered.Failed()))

@@ -90,7 +90,7 @@ spec:
   target: {clients: [{name: probe}], scopes: []}
 `
 
-func TestF256F272F329APoisonedObjectHurtsItselfAlone(t *testing.T) {
+func TestF256_APoisonedObjectHurtsItselfAlone(t *testing.T) {
 	t.Parallel()
 	// No object is known that makes translation panic, so one is made up: a build
 	// that panics at a name.
@@ -114,9 +114,15 @@ func TestF256F272F329APoisonedObjectHurtsItselfAlone(t *testing.T) {
 	i.apply(strings.Replace(rig.Policy, "name: images}\nspec", "name: poison-panic}\nspec", 1))
 	names := []string{"poison-shape", "poison-null", "poison-empty", "poison-unknown", "poison-panic"}
 	must(t, rig.Until(t.Context(), "every poisoned object says so", func(ctx context.Context) error { return i.notAccepted(ctx, names) }))
+	t.Run("F272: the one that makes translation panic says so, and nothing else is hurt", func(t *testing.T) {
+		must(t, i.notAccepted(t.Context(), []string{"poison-panic"}))
+		must(t, answers(t.Context(), i, i.Replicas()[0], "media/images", true))
+	})
 	began := time.Now()
-	i.remove(probePolicy("revoked"))
-	i.everywhere("media/revoked", false)
+	t.Run("F329: what is deleted beside them is refused everywhere", func(*testing.T) {
+		i.remove(probePolicy("revoked"))
+		i.everywhere("media/revoked", false)
+	})
 	revoked := time.Since(began)
 	began = time.Now()
 	i.apply(probeClient("fresh") + "---" + probePolicy("fresh"))

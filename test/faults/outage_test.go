@@ -181,9 +181,9 @@ func TestF326AWatchThatSaysNothingAnyMoreIsNoticed(t *testing.T) {
 		form, noticed.Seconds(), len(answered), len(answered.Failed()))
 }
 
-// TestF327F277ARestoredEtcdGetsANewRevision: replicas refuse what is older than
+// TestF327_ARestoredEtcdGetsARevisionThatReplicasTake: replicas refuse what is older than
 // what they serve, so the restored policy needs a higher number.
-func TestF327ARestoredEtcdGetsARevisionThatReplicasTake(t *testing.T) {
+func TestF327_ARestoredEtcdGetsARevisionThatReplicasTake(t *testing.T) {
 	t.Parallel()
 	i := install(t, plan{controllers: 1, replicas: 2})
 	load, _ := i.load(2, 20*time.Millisecond)

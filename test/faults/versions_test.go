@@ -15,10 +15,10 @@ import (
 	"github.com/exchequer-dev/exchequer/test/faults/rig"
 )
 
-// TestF334F347OldAndNewReplicasServeBesideEachOther upgrades and rolls back. There
+// TestF334_OldAndNewReplicasServeBesideEachOther upgrades and rolls back. There
 // is no next version yet, so one is made up: it reads one more format of the
 // snapshot than this one, and writes it once every replica reads it.
-func TestF334F347OldAndNewReplicasServeBesideEachOther(t *testing.T) {
+func TestF334_OldAndNewReplicasServeBesideEachOther(t *testing.T) {
 	t.Parallel()
 	newer := with(t, next()...)
 	old, fresh := rig.ProcessOptions{Flags: []string{"--drain-delay=1s"}}, rig.ProcessOptions{Programs: newer, Flags: []string{"--drain-delay=1s"}}
