@@ -13,6 +13,8 @@
 //     less than that knows it in time; a key that signed stays published until
 //     the last token it signed has expired (Plan.Retain). The exceptions are a
 //     TokenService's first key and the one that replaces a revoked key.
+//   - What signs no more cannot be stolen: a key that retires keeps its public key
+//     and its sealing key, and its private key is dropped, here and in the document.
 //   - Revocation is immediate: a revoked key leaves the set, and the next one
 //     signs, in the same call.
 //   - Time is passed in. Advance is pure; a crash between two steps loses the
@@ -63,4 +65,7 @@
 // signer's label instead of a private key; the document then names the signer:
 //
 //	"signer": {"address": "unix:///run/signer.sock"}
+//
+// Any slot that is Retired has "publicKey" instead of "privateKey". Documents from
+// before that was so are read, and their owner stores them again without.
 package keys

@@ -23,6 +23,10 @@ const (
 	// documentDepth is document, slots, slot.
 	documentDepth   = 4
 	documentVersion = 1
+	// maxGeneration is far above any second that a clock shows (1.8e9 in 2026, 2.5e11 in
+	// the year 9999), and far below where adding one overflows. It is what every reader
+	// of JSON can hold.
+	maxGeneration = 1 << 53
 )
 
 // document is the JSON of a line; doc.go shows it.
@@ -68,7 +72,7 @@ func decodeLine(service string, b []byte) (*line, error) {
 		return nil, fmt.Errorf("it has version %d, this program reads version %d", doc.Version, documentVersion)
 	case doc.TokenService != service:
 		return nil, errors.New("it belongs to another TokenService than its name says")
-	case doc.Generation < 1 || len(doc.Slots) > maxSlots:
+	case doc.Generation < 1 || doc.Generation > maxGeneration || len(doc.Slots) > maxSlots:
 		return nil, errors.New("it is not a key document: its generation or its number of slots is out of range")
 	}
 	l := &line{generation: doc.Generation, keys: map[string]pair{}, revoked: doc.Revoked, digest: sha256.Sum256(b)}
@@ -93,12 +97,14 @@ func decodeLine(service string, b []byte) (*line, error) {
 		if s.Source == External && s.State != Retired && doc.Signer == nil {
 			return nil, fmt.Errorf("slot %d: its key is with a signer, and none is named", i)
 		}
+		l.overdue = l.overdue || s.State == Retired && s.PrivateKey != ""
 		l.keys[s.KeyID] = key
 		l.slots = append(l.slots, Slot{s.KeyID, s.Algorithm, s.State, s.Source, s.PublishedAt, s.ActivatedAt, s.RetiredAt})
 	}
 	if active > 1 {
 		return nil, errors.New("more than one slot is Active")
 	}
+	l.dropUnused()
 	return l, nil
 }
 
@@ -128,14 +134,18 @@ func (s slotJSON) keys() (pair, error) {
 }
 
 func (s slotJSON) material() (key pair, err error) {
-	switch external := s.Source == External; {
+	external := s.Source == External
+	// Nobody signs with a retired key: it is public alone. Documents that were written
+	// before that was so have its private part, and are read.
+	public := external || s.State == Retired && s.PrivateKey == ""
+	switch {
 	case s.Source != Managed && s.Source != SecretRef && !external:
 		return pair{}, errors.New("its source is not one of SecretRef, External")
-	case external != (s.PrivateKey == "") || external != (len(s.PublicKey) > 0) || external != (s.Label != ""):
-		return pair{}, errors.New("a key that is with a signer has publicKey and label, any other has privateKey")
-	case external && len(s.Label) > maxLabelBytes:
+	case public != (s.PrivateKey == "") || public != (len(s.PublicKey) > 0) || external != (s.Label != ""):
+		return pair{}, errors.New("a key that is with a signer has publicKey and label, one that has retired has publicKey, any other has privateKey")
+	case len(s.Label) > maxLabelBytes:
 		return pair{}, errors.New("its label is too long")
-	case external:
+	case public:
 		key.label = s.Label
 		key.public, err = jose.ParsePublicKeyDER(s.PublicKey, s.Algorithm)
 		return key, err

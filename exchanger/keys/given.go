@@ -84,7 +84,7 @@ func (p Plan) blocked(l *line) error {
 
 // pair is what a slot holds.
 type pair struct {
-	// signing is nil when the key is with an external signer.
+	// signing is nil when the key is with an external signer, or has retired.
 	signing *jose.PrivateKey
 	public  *jose.PublicKey
 	// label is what the external signer calls the key.

@@ -57,6 +57,8 @@ type line struct {
 	signer signer.Config
 	// digest is the SHA-256 of the document that it was read from or stored as.
 	digest [sha256.Size]byte
+	// overdue says that this document has private keys that sign no more.
+	overdue bool
 }
 
 // Ring holds the keys of every TokenService. Reading takes no lock.
@@ -229,7 +231,7 @@ func (r *Ring) advance(service string, p Plan, now time.Time, revoke []string, r
 	generateErr := errors.Join(given, next.follow(p, now, r.generate))
 	next.dropUnused()
 	next.ask(p)
-	if old.same(next) && !rewrite {
+	if old.same(next) && !rewrite && !old.overdue {
 		return errors.Join(generateErr, r.use(service, old))
 	}
 	next.generation = max(old.generation+1, now.Unix())
@@ -243,11 +245,15 @@ func (r *Ring) advance(service string, p Plan, now time.Time, revoke []string, r
 
 // save stores the line under its generation.
 func (r *Ring) save(service string, l *line) error {
+	if l.generation > maxGeneration {
+		return fmt.Errorf("the generation of the stored document, %d, is the last there is: somebody wrote it; "+
+			"restore it from a backup, and restart whoever has read it", maxGeneration)
+	}
 	b, err := encodeLine(service, l)
 	if err != nil {
 		return err
 	}
-	l.digest = sha256.Sum256(b)
+	l.digest, l.overdue = sha256.Sum256(b), false
 	return r.store.Save(service, l.generation, b)
 }
 
@@ -272,15 +278,22 @@ func (l *line) follow(p Plan, now time.Time, generate func(string) (*jose.Privat
 }
 
 func (l *line) clone() *line {
-	c := &line{generation: l.generation, slots: slices.Clone(l.slots), keys: maps.Clone(l.keys), revoked: slices.Clone(l.revoked), signer: l.signer, digest: l.digest}
+	c := &line{generation: l.generation, slots: slices.Clone(l.slots), keys: maps.Clone(l.keys), revoked: slices.Clone(l.revoked), signer: l.signer, digest: l.digest, overdue: l.overdue}
 	if c.keys == nil {
 		c.keys = map[string]pair{}
 	}
 	return c
 }
 
-// dropUnused forgets the keys that have no slot any more.
+// dropUnused forgets the keys that have no slot any more, and the private part of
+// those that sign no more: it is of use to a thief alone.
 func (l *line) dropUnused() {
+	for _, s := range l.slots {
+		if key := l.keys[s.KeyID]; s.State == Retired && key.signing != nil {
+			key.signing = nil
+			l.keys[s.KeyID] = key
+		}
+	}
 	maps.DeleteFunc(l.keys, func(kid string, _ pair) bool {
 		return !slices.ContainsFunc(l.slots, func(s Slot) bool { return s.KeyID == kid })
 	})
