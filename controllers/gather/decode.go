@@ -6,6 +6,7 @@ package gather
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -116,6 +117,19 @@ func identityPrefix(kind string, u *unstructured.Unstructured) string {
 	}
 	s, _ := v.(string)
 	return s
+}
+
+// room makes room for n objects of a kind, so that thousands are not copied again
+// and again while their list grows.
+func room(to *translate.Objects, kind string, n int) {
+	switch kind {
+	case ExchangeClient:
+		to.ExchangeClients = slices.Grow(to.ExchangeClients, n)
+	case ClientScope:
+		to.ClientScopes = slices.Grow(to.ClientScopes, n)
+	case ExchangePolicy:
+		to.ExchangePolicies = slices.Grow(to.ExchangePolicies, n)
+	}
 }
 
 // add puts a decoded object where translation looks for it.

@@ -69,6 +69,7 @@ func (g *Gatherer) Gather(ctx context.Context) (*Gathered, error) {
 		if err != nil {
 			return nil, err
 		}
+		room(&out.Input.Objects, kind, len(list))
 		for i := range list {
 			u := &list[i]
 			key := Key{kind, client.ObjectKeyFromObject(u)}
