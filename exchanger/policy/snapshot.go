@@ -23,6 +23,14 @@ type Snapshot struct {
 // Revision is the number under which the snapshot was published.
 func (s *Snapshot) Revision() uint64 { return s.revision }
 
+// Renumbered is the same snapshot under the number under which it was published
+// again. It shares everything with this one, which costs nothing.
+func (s *Snapshot) Renumbered(revision uint64) *Snapshot {
+	again := *s
+	again.revision = revision
+	return &again
+}
+
 // Digest is the lower-case hex SHA-256 of the canonical Spec.
 func (s *Snapshot) Digest() string { return s.digest }
 

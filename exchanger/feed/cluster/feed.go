@@ -115,9 +115,11 @@ type Feed struct {
 
 // served is what is in force, with all that a checkpoint needs.
 type served struct {
+	// swap is what was put in force; its chunks are compressed, by the hash of their
+	// content.
+	swap
+	// pointer names the chunks. Its revision is the newest one of the same digest.
 	pointer wire.Pointer
-	// chunks are compressed, by the hash of their content.
-	chunks map[string][]byte
 }
 
 // New makes a feed that reads with config; nothing is read before Run.

@@ -419,3 +419,34 @@ func TestABurstOfChangesEndsWithTheLast(t *testing.T) {
 		t.Errorf("revisions went back: %v", got)
 	}
 }
+
+func TestASnapshotThatIsPublishedAgainUnderAHigherNumberIsNeitherFetchedNorCompiled(t *testing.T) {
+	t.Parallel()
+	o := operator.New(t, plane.Shared(t))
+	slots := &counter{}
+	dir := t.TempDir()
+	r := start(t, o, "one", through(slots.wrap), checkpointIn(dir))
+	first := o.Publish(world(3, "main"))
+	r.mustServe(first)
+	slots.reset()
+	r.compiler.set(true, nil) // whoever compiles now panics
+	for _, revision := range []uint64{1000, 2000, 1 << 50} {
+		// Whole, in slots of its own.
+		o.Current = nil
+		p := o.PublishAs(world(3, "main"), revision)
+		r.mustServe(p)
+		r.mustAcknowledge(p)
+	}
+	if n := slots.count(); n != 0 {
+		t.Errorf("%d slots were read for what is in force", n)
+	}
+	r.mustConfirm()
+	if a := o.Acknowledged("one"); a.Spec.Refused != nil {
+		t.Errorf("refused: %+v", a.Spec.Refused)
+	}
+	r.compiler.set(false, nil)
+	r.stop()
+	// The checkpoint has the number too, so that a restart does not go back.
+	again := start(t, o, "two", at("https://127.0.0.1:1"), checkpointIn(dir))
+	eventually(t, func(g gomega.Gomega) { g.Expect(again.revisions()).To(gomega.Equal([]uint64{1 << 50})) })
+}

@@ -164,7 +164,8 @@ type swap struct {
 	chunks   map[string][]byte
 }
 
-// bring reads and compiles what the pointer names; no swap where it is in force.
+// bring reads and compiles what the pointer names; no swap where it is in force, and
+// nothing of the work where it is in force under a lower number.
 func (f *Feed) bring(ctx context.Context, now state) (wire.Pointer, *swap, error) {
 	p, err := wire.ParsePointer(now.secret.Data[wire.PointerKey])
 	switch {
@@ -177,6 +178,8 @@ func (f *Feed) bring(ctx context.Context, now state) (wire.Pointer, *swap, error
 		switch {
 		case p.Revision == s.pointer.Revision && p.Digest == s.pointer.Digest:
 			return p, nil, nil
+		case p.Revision > s.pointer.Revision && p.Digest == s.pointer.Digest:
+			return s.renumbered(p.Revision)
 		case p.Revision <= s.pointer.Revision:
 			return p, nil, &refusal{revision: p.Revision, reason: refusedRevision, message: fmt.Sprintf(
 				"revision %d is in force here; revision %d is published: it is older, or another one of the same number (was etcd restored?). "+
@@ -192,6 +195,18 @@ func (f *Feed) bring(ctx context.Context, now state) (wire.Pointer, *swap, error
 		}
 	}
 	return p, ready, err
+}
+
+// renumbered is what is in force, under a higher number. The digest is of the whole
+// canonical Spec, so that nothing has to be fetched or compiled: moving the number on
+// and on, which a forged acknowledgement of one replica makes the controller do, costs
+// the others next to nothing. The chunks are named as they are at hand; the pointer
+// that brought the number may name others that hold the same.
+func (s *served) renumbered(revision uint64) (wire.Pointer, *swap, error) {
+	p, again := s.pointer, s.swap
+	p.Revision = revision
+	again.snapshot = again.snapshot.Renumbered(revision)
+	return p, &again, nil
 }
 
 // compile reads the chunks and compiles what they say. A panic in it is a refusal.
@@ -281,7 +296,8 @@ func (f *Feed) apply(ctx context.Context, p wire.Pointer, ready *swap) {
 	if err := f.o.Apply(ready.spec, ready.snapshot, ready.compile); err != nil {
 		f.o.Log.WarnContext(ctx, "the policy is in force; not all signing keys are there", "revision", p.Revision, "error", err)
 	}
-	f.served = &served{pointer: p, chunks: maps.Clone(ready.chunks)}
+	f.served = &served{pointer: p, swap: *ready}
+	f.served.chunks = maps.Clone(ready.chunks)
 	f.o.Log.InfoContext(ctx, "the policy is in force", "revision", p.Revision, "digest", p.Digest)
 	f.acknowledge()
 }
