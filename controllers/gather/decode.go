@@ -36,6 +36,10 @@ func decode(kind string, u *unstructured.Unstructured) (d decoded) {
 			d = decoded{broken: broken}
 		}
 	}()
+	if message, is := tooLarge(u); is {
+		broken.Reason, broken.Message = v1alpha1.ReasonQuotaExceeded, message
+		return decoded{broken: broken}
+	}
 	object, spec := typed(kind, u)
 	text, err := json.Marshal(u.Object["spec"])
 	if err != nil {

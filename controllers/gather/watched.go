@@ -117,7 +117,7 @@ func (r *running) stop() {
 func (w *watched) inform(ctx context.Context) *running {
 	ctx, cancel := context.WithCancel(ctx)
 	i := metadatainformer.NewFilteredMetadataInformer(w.data.meta, w.resource(), w.place.namespace, 0, cache.Indexers{}, nil).Informer()
-	_ = i.SetTransform(Slim)                                                                              // fails after the start only
+	_ = i.SetTransform(identify)                                                                          // fails after the start only
 	_ = i.SetWatchErrorHandlerWithContext(func(context.Context, *cache.Reflector, error) { w.recheck() }) // likewise
 	_, err := i.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { w.noticed(o) },
