@@ -20,6 +20,7 @@ import (
 	"github.com/exchequer-dev/exchequer/controllers/publish"
 	"github.com/exchequer-dev/exchequer/exchanger/expr"
 	"github.com/exchequer-dev/exchequer/exchanger/issuer"
+	"github.com/exchequer-dev/exchequer/exchanger/translate"
 )
 
 // Operator turns what is in the cluster into what is published and into what every
@@ -34,6 +35,7 @@ type Operator struct {
 	health    *gather.Health
 	publisher *publish.Publisher
 	compiler  *expr.Compiler
+	verdicts  *translate.Verdicts
 	issuers   issuers
 	keys      *keystore.Manager
 	config    *rest.Config
@@ -73,7 +75,7 @@ type Operator struct {
 func newOperator(o Options, cache client.Reader, api client.Client, meta metadata.Interface, health *gather.Health, m *metrics) *Operator {
 	o = o.orDefaults()
 	op := &Operator{
-		options: o, cache: cache, api: api, health: health, compiler: expr.New(), metrics: m,
+		options: o, cache: cache, api: api, health: health, compiler: expr.New(), verdicts: translate.NewVerdicts(), metrics: m,
 		made: o.Now(), changed: make(chan struct{}, 1), replicas: make(chan struct{}, 1),
 		publisher: publish.New(api, o.Namespace, o.Now),
 	}

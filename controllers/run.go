@@ -106,6 +106,7 @@ func (op *Operator) publish(ctx context.Context, spec *policy.Spec) (publish.Pub
 
 func (op *Operator) translate(in *translate.Input) translate.Result {
 	in.Now, in.Compiler, in.Check, in.CheckKeySet, in.KeyStatus = op.options.Now().UTC(), op.compiler, op.compiler.Check, checkKeySet, op.issuers.keyStatus
+	in.Verdicts = op.verdicts
 	in.LocalCluster = op.issuers.localCluster()
 	return translate.Translate(*in)
 }

@@ -8,12 +8,13 @@ import (
 	"encoding/hex"
 	"encoding/json"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
 // What an object hangs on, for its input digest: its own generation and labels,
-// and for every reference which object it found, by UID, and whether that was in
-// force. The content of referenced objects stays out where they have a status of
+// whether it is published at all, and for every reference which object it found, by
+// UID, and whether that was in force. The content of referenced objects stays out where they have a status of
 // their own; of Secrets and ConfigMaps, which have none, the version counts. So a
 // change of the TokenService does not rewrite the status of everything below it.
 
@@ -40,7 +41,8 @@ func (o *object) hangsOnData(kind string, name types.NamespacedName, there bool,
 
 // inputDigest is the lower-case hex SHA-256 of what the object is built from.
 func (o *object) inputDigest() string {
-	b, err := json.Marshal([]any{o.uid, o.generation, o.labels, o.absent, o.uses})
+	published := o.inForce() && (o.passed == nil || o.passed.Status != metav1.ConditionFalse)
+	b, err := json.Marshal([]any{o.uid, o.generation, o.labels, o.absent, o.uses, published})
 	if err != nil {
 		return "" // strings, a number and a map of strings cannot fail
 	}

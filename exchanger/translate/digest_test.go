@@ -5,6 +5,8 @@ package translate_test
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -123,4 +125,50 @@ spec:
   subject: {issuers: [{name: corp}]}
   target: {clients: [{name: images-resource}], scopes: [images]}
 `))
+}
+
+func TestAnObjectThatComesIntoForceIsAnotherInput(t *testing.T) {
+	t.Parallel()
+	refused := mainJob(t)
+	refused.Objects.ExchangeClients[1].Spec.Audiences = []string{"https://images.media.example"}
+	delegated := mainJob(t)
+	delegated.Objects.ExchangeClients[1].Spec.Audiences = []string{"https://images.media.example"}
+	delegated.Objects.TokenServices[0].Spec.Names = []v1alpha1.NameDelegation{{
+		Namespaces: v1alpha1.NamespaceSet{Names: []string{"media"}}, Audiences: []v1alpha1.NamePattern{"https://images.media.example"},
+	}}
+	before, after := digests(refused), digests(delegated)
+	if got := verdict(translate.Translate(refused), "ExchangeClient media/images-resource"); got != v1alpha1.ReasonNameNotDelegated {
+		t.Fatalf("before it was delegated: %s", got)
+	}
+	if got := changed(before, after); !slices.Contains(got, "ExchangeClient media/images-resource") {
+		t.Errorf("what no replica has ever had counts as acknowledged: the digests of %v changed", got)
+	}
+}
+
+func TestAnObjectThatIsTooLargeIsOut(t *testing.T) {
+	t.Parallel()
+	labels := func(n, length int) map[string]string {
+		out := map[string]string{}
+		for i := range n {
+			out[strings.Repeat("l", length)+strconv.Itoa(i)] = "v"
+		}
+		return out
+	}
+	for name, tc := range map[string]struct {
+		labels map[string]string
+		want   string
+	}{
+		"as many labels as there may be": {labels(64, 10), "ok"},
+		"one label more":                 {labels(65, 10), v1alpha1.ReasonQuotaExceeded},
+		"few labels of a megabyte":       {labels(4, 300_000), v1alpha1.ReasonQuotaExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := mainJob(t)
+			in.Objects.ExchangeClients[1].Labels = tc.labels
+			if got := verdict(translate.Translate(in), "ExchangeClient media/images-resource"); got != tc.want {
+				t.Errorf("%s, want %s", got, tc.want)
+			}
+		})
+	}
 }

@@ -4,7 +4,9 @@
 package translate
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -44,25 +46,78 @@ func (p *grant) checkExamples() {
 // included; those of Audit policies as if all Audit policies were in force.
 func (w *world) judgeExamples(spec *policy.Spec) {
 	var enforce, audit lazySnapshot
+	var seer *seer
+	next := map[string]remembered{}
+	for namespace, list := range w.withExamples() {
+		var seen [sha256.Size]byte
+		if w.in.Verdicts != nil {
+			if seer == nil {
+				seer = newSeer(w, spec)
+			}
+			seen = seer.sees(list)
+		}
+		known := w.in.Verdicts.of(namespace, seen)
+		all := remembered{seen: seen, byPolicy: map[string][]ExampleResult{}}
+		for _, p := range list {
+			if was, ok := known[p.name]; ok {
+				p.examples = was
+				w.conclude(p)
+				all.byPolicy[p.name] = was
+				continue
+			}
+			snapshot := &enforce
+			if p.audit {
+				snapshot = &audit
+			}
+			w.guard(p.object, func() { w.judge(p, snapshot.of(spec, p.audit, w.in.Compiler)) })
+			if p.valid() && p.examples != nil {
+				all.byPolicy[p.name] = slim(p.examples)
+			}
+		}
+		next[namespace] = all
+	}
+	w.in.Verdicts.keep(next)
 	for _, p := range w.policies {
-		if p.absent != "" {
-			continue
-		}
-		if len(p.api.Spec.Examples) == 0 {
-			p.setPassed(metav1.ConditionTrue, v1alpha1.ReasonNoExamples, "there are no examples")
-			continue
-		}
-		if !p.inForce() {
-			p.setPassed(metav1.ConditionUnknown, v1alpha1.ReasonExampleUnknown, "examples are not run before the policy is accepted and its references are resolved")
-			continue
-		}
-		snapshot := &enforce
-		if p.audit {
-			snapshot = &audit
-		}
-		w.guard(p.object, func() { w.judge(p, snapshot.of(spec, p.audit, w.in.Compiler)) })
-		if !p.valid() {
+		if p.absent == "" && !p.valid() {
 			w.gated[p.ref()] = true
+		}
+	}
+}
+
+// slim is the results without what is for reports.
+func slim(results []ExampleResult) []ExampleResult {
+	out := make([]ExampleResult, len(results))
+	for i, r := range results {
+		out[i] = ExampleResult{Name: r.Name, Verdict: r.Verdict, Message: r.Message}
+	}
+	return out
+}
+
+// withExamples yields the policies in force that have examples, by namespace, and
+// says of the others why none of theirs was run.
+func (w *world) withExamples() iter.Seq2[string, []*grant] {
+	var list []*grant
+	for _, p := range w.policies {
+		switch {
+		case p.absent != "":
+		case len(p.api.Spec.Examples) == 0:
+			p.setPassed(metav1.ConditionTrue, v1alpha1.ReasonNoExamples, "there are no examples")
+		case !p.inForce():
+			p.setPassed(metav1.ConditionUnknown, v1alpha1.ReasonExampleUnknown, "examples are not run before the policy is accepted and its references are resolved")
+		default:
+			list = append(list, p)
+		}
+	}
+	return func(yield func(string, []*grant) bool) {
+		for from := 0; from < len(list); {
+			to := from
+			for to < len(list) && list[to].namespace == list[from].namespace {
+				to++
+			}
+			if !yield(list[from].namespace, list[from:to]) {
+				return
+			}
+			from = to
 		}
 	}
 }
@@ -101,6 +156,11 @@ func (w *world) judge(p *grant, snapshot *policy.Snapshot) {
 		return
 	}
 	p.examples = runExamples(snapshot, p.service.name, w.sightOf(p), p.api.Spec.Examples)
+	w.conclude(p)
+}
+
+// conclude says what the examples' verdicts mean for their policy.
+func (w *world) conclude(p *grant) {
 	var failed, unknown []string
 	for _, r := range p.examples {
 		switch r.Verdict {

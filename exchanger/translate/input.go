@@ -54,6 +54,9 @@ type Input struct {
 	// LocalCluster is what the API server says of its own service-account tokens; nil
 	// before it was read.
 	LocalCluster *LocalCluster
+	// Verdicts remembers how examples went from one translation to the next; nil runs
+	// all of them each time.
+	Verdicts *Verdicts
 	// Budget bounds what one namespace can put into the snapshot.
 	Budget Budget
 }
@@ -115,9 +118,10 @@ type Budget struct {
 	// compile a byte takes 4 µs at most, so that is 8 s the first time; later they
 	// are found in the compiler's cache.
 	Expressions int
-	// Effort is the most that the examples of its policies cost at each
-	// translation, in units of at most 50 ns; default 40,000,000, at most 2 s. An
-	// ordinary example costs some 500, so that is 80,000 of them.
+	// Effort is the most that the examples of its policies cost when they are run, in
+	// units of at most 50 ns; default 8,000,000, at most 0.4 s. An ordinary example
+	// costs some 500, so that is 16,000 of them. They are run when something changed
+	// that they can see; see Verdicts.
 	Effort int64
 }
 
@@ -127,7 +131,7 @@ const (
 	defaultBudgetBytes   = 8 << 20
 	defaultBudgetPairs   = 1_000_000
 	defaultBudgetText    = 2 << 20
-	defaultBudgetEffort  = 40_000_000
+	defaultBudgetEffort  = 8_000_000
 )
 
 // KeyState is what is known about the keys of a TrustedIssuer.

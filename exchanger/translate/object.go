@@ -54,9 +54,25 @@ func newObject(kind string, meta *metav1.ObjectMeta, suspended bool, spec any) *
 		o.invalid("spec", "it cannot be written as JSON")
 	}
 	o.bytes = len(text)
+	switch {
+	case o.bytes > maxObjectBytes:
+		o.problem(v1alpha1.ReasonQuotaExceeded, "spec", "its labels and spec have %d bytes as JSON: expected at most %d", o.bytes, maxObjectBytes)
+	case len(meta.Labels) > maxLabels:
+		o.problem(v1alpha1.ReasonQuotaExceeded, "metadata.labels", "it has %d labels: expected at most %d", len(meta.Labels), maxLabels)
+	}
 	o.checkName()
 	return o
 }
+
+const (
+	// maxObjectBytes bounds one object, so that a few of them cannot fill a chunk of the
+	// snapshot, which has 900 KiB when compressed. A key set, of 256 KiB at most, is the
+	// largest thing that an object may hold; no other comes near.
+	maxObjectBytes = 320 << 10
+	// maxLabels is several times what tools put on an object. Labels are published, for
+	// selectors and expressions.
+	maxLabels = 64
+)
 
 // ref is how people write the object's name.
 func (o *object) ref() string {
