@@ -41,3 +41,7 @@ VULN_DB ?= https://vuln.go.dev
 .PHONY: reproduce
 reproduce: ## Build the image twice, in two places, and compare the bytes (some minutes).
 	@hack/reproduce.sh
+
+.PHONY: test-signature
+test-signature: ## Sign an image, push it to a registry in the test, and verify it (builds cosign, about 4 min).
+	$(GO) -C hack/tools/cosign test -count=1 -v ./...
