@@ -44,6 +44,9 @@ func TestEverySampleIsAdmittedAndKeepsItsMeaningInGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, object := range documents(t, data) {
+			if object["kind"] == "Namespace" {
+				continue // the tenants that the samples are of
+			}
 			defaulted, problems := validator.Admit(object, nil)
 			for _, problem := range problems {
 				t.Errorf("%s: %s", file, problem)

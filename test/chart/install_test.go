@@ -59,11 +59,6 @@ func TestAReleaseComesChangesAndGoes(t *testing.T) {
 	if out, err := plane.Kubectl(t, "apply", "--server-side", "--dry-run=server", "-f", manifests(t, notes)); err != nil {
 		t.Errorf("what the notes say to apply is not taken: %v\n%s", err, out)
 	}
-	for _, tenant := range []string{"shop", "media", "hr", "helpdesk"} {
-		if out, err := plane.Kubectl(t, "create", "namespace", tenant); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-	}
 	if out, err := plane.Kubectl(t, "apply", "--server-side", "-k", "../../config/samples"); err != nil {
 		t.Errorf("the samples are not taken: %v\n%s", err, out)
 	}

@@ -67,11 +67,6 @@ func TestTheAPIServerIsThePinnedOneAndServesOurKinds(t *testing.T) {
 func TestEverySampleIsAdmittedWithoutAWarning(t *testing.T) {
 	t.Parallel()
 	plane := cluster.Shared(t)
-	for _, namespace := range []string{"shop", "media", "hr", "helpdesk"} {
-		if out, err := plane.Kubectl(t, "create", "namespace", namespace); err != nil {
-			t.Fatal(out)
-		}
-	}
 	out, err := plane.Kubectl(t, "apply", "--server-side", "--validate=strict", "-k", "../../config/samples")
 	if err != nil || strings.Contains(strings.ToLower(out), "warning") {
 		t.Errorf("kubectl apply -k config/samples: %v\n%s", err, out)
