@@ -72,7 +72,7 @@ func (r *Reviewer) tell(ctx context.Context, err error) {
 func because(err error) error {
 	switch reason := apierrors.ReasonForError(err); {
 	case reason == metav1.StatusReasonForbidden:
-		return errors.New("review a token: this process may not create tokenreviews: bind its service account to ClusterRole system:auth-delegator")
+		return errors.New("review a token: this process may not create tokenreviews: set rbac.tokenReview=true in the chart, which lets it")
 	case reason != metav1.StatusReasonUnknown:
 		return fmt.Errorf("review a token: the API server answered %s", reason)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -111,7 +111,7 @@ func TestAnAPIServerThatCannotBeAskedIsNoVerdict(t *testing.T) {
 		"F72: it is not there": {func(*testing.T) *rest.Config { return &rest.Config{Host: "https://127.0.0.1:1"} }, 0, "could not be asked"},
 		"F72: we may not ask it": {func(t *testing.T) *rest.Config {
 			return cluster.Shared(t).User(t, "nobody-in-particular")
-		}, 0, "system:auth-delegator"},
+		}, 0, "rbac.tokenReview=true"},
 		"F72: it does not answer": {func(t *testing.T) *rest.Config {
 			return &rest.Config{Host: answering(t, func(_ http.ResponseWriter, r *http.Request) {
 				_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that its caller went
