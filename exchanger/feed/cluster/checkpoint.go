@@ -13,7 +13,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,10 +27,10 @@ const (
 	checkpointFile = "checkpoint"
 	confirmedFile  = "confirmed"
 	// checkpointVersion is that of both documents.
-	checkpointVersion = 1
-	// maxCheckpointBytes holds 64 chunks of 900 KiB in base64, which are 77 MiB, and
-	// two Secrets of 1 MiB.
-	maxCheckpointBytes = 96 << 20
+	checkpointVersion = 2
+	// maxCheckpointBytes holds 64 chunks of 900 KiB, which are 56.25 MiB, and two Secrets
+	// of 1 MiB in base64, which are 2.7 MiB: 59 MiB. The chart's sizeLimit is the same.
+	maxCheckpointBytes = 64 << 20
 	maxConfirmedBytes  = 1 << 10
 )
 
@@ -37,17 +39,27 @@ const (
 // the Pod, and nobody but its owner may read its files.
 type checkpoint struct {
 	root *os.Root
+	// create makes a file that is not there yet.
+	create func(name string) (io.WriteCloser, error)
 }
 
-// checkpointDocument is everything that a replica serves.
+// checkpointDocument is everything that a replica serves. In the file, it is a line
+// of JSON, and then the chunks as they are: base64 would take a third more.
 type checkpointDocument struct {
 	Version int             `json:"version"`
 	Pointer json.RawMessage `json:"pointer"`
-	// Chunks are compressed, by the hash of their content.
-	Chunks      map[string][]byte `json:"chunks"`
+	// Lengths says which chunks follow the line, in this order.
+	Lengths []chunkLength `json:"chunks"`
+	// chunks are compressed, by the hash of their content.
+	chunks      map[string][]byte
 	Keys        map[string][]byte `json:"keys"`
 	Credentials map[string][]byte `json:"credentials,omitempty"`
 	ConfirmedAt time.Time         `json:"confirmedAt"`
+}
+
+type chunkLength struct {
+	Hash  string `json:"hash"`
+	Bytes int    `json:"bytes"`
 }
 
 // confirmation is the part that changes every minute, in a file of its own.
@@ -68,26 +80,82 @@ func openCheckpoint(dir string) (*checkpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the checkpoint directory: %w", err)
 	}
-	return &checkpoint{root: root}, nil
+	return &checkpoint{root: root, create: func(name string) (io.WriteCloser, error) {
+		return root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	}}, nil
 }
 
 // save writes what is in force. A checkpoint that cannot be written costs a restart
-// without API server, not the exchange.
+// without API server, not the exchange. The one before does not stay in its place: it
+// has what has been revoked since.
 func (f *Feed) save(ctx context.Context) {
 	if f.store == nil {
 		return
 	}
 	document := checkpointDocument{
-		Version: checkpointVersion, Pointer: f.served.pointer.Marshal(), Chunks: f.served.chunks,
+		Version: checkpointVersion, Pointer: f.served.pointer.Marshal(), chunks: f.served.chunks,
 		Keys: f.keysSeen.data(), Credentials: f.credsSeen.data(), ConfirmedAt: f.Confirmed().UTC(),
 	}
-	b, err := json.Marshal(document)
+	if err := f.store.replace(document); err != nil {
+		f.o.Log.ErrorContext(ctx, "the checkpoint was not written, and the one before is gone; a restart without the API server would not get ready", "error", err)
+	}
+}
+
+// replace writes the document in place of the one before. Where there is no room for
+// both, the one before makes room: it is of no use to anybody any more. Only whoever
+// is killed in between, with the API server gone too, misses it.
+func (c *checkpoint) replace(d checkpointDocument) error {
+	parts, err := d.encode()
 	if err == nil {
-		err = f.store.write(checkpointFile, b)
+		if err = c.write(checkpointFile, parts...); err == nil {
+			return nil
+		}
 	}
+	if gone := c.root.Remove(checkpointFile); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+		return errors.Join(err, fmt.Errorf("take the checkpoint before away: %w", gone))
+	}
+	if parts == nil {
+		return err
+	}
+	return c.write(checkpointFile, parts...)
+}
+
+// encode returns the line and the chunks; they are not copied.
+func (d *checkpointDocument) encode() ([][]byte, error) {
+	parts := make([][]byte, 1, 1+len(d.chunks))
+	for _, hash := range slices.Sorted(maps.Keys(d.chunks)) {
+		d.Lengths = append(d.Lengths, chunkLength{Hash: hash, Bytes: len(d.chunks[hash])})
+		parts = append(parts, d.chunks[hash])
+	}
+	line, err := json.Marshal(d)
 	if err != nil {
-		f.o.Log.ErrorContext(ctx, "the checkpoint was not written; a restart without the API server would start from the one before, or not at all", "error", err)
+		return nil, err
 	}
+	parts[0] = append(line, '\n')
+	return parts, nil
+}
+
+// decodeCheckpoint is the reverse of encode.
+func decodeCheckpoint(b []byte) (*checkpointDocument, error) {
+	var d checkpointDocument
+	line, rest, _ := bytes.Cut(b, []byte("\n"))
+	if err := decode(line, &d); err != nil {
+		return nil, err
+	}
+	if d.Version != checkpointVersion {
+		return nil, fmt.Errorf("the checkpoint has version %d, this build reads %d", d.Version, checkpointVersion)
+	}
+	d.chunks = make(map[string][]byte, len(d.Lengths))
+	for _, chunk := range d.Lengths {
+		if chunk.Bytes < 0 || chunk.Bytes > len(rest) {
+			return nil, errors.New("the checkpoint's chunks are not as long as it says")
+		}
+		d.chunks[chunk.Hash], rest = rest[:chunk.Bytes:chunk.Bytes], rest[chunk.Bytes:]
+	}
+	if len(rest) > 0 {
+		return nil, errors.New("the checkpoint has more than it says")
+	}
+	return &d, nil
 }
 
 // saveConfirmed notes the time of the last confirmation, at most once a minute or so:
@@ -130,7 +198,7 @@ func (f *Feed) fromCheckpoint(ctx context.Context) {
 	p, err := wire.ParsePointer(d.Pointer)
 	var ready *swap
 	if err == nil {
-		ready, err = f.compile(p, func() (map[string][]byte, error) { return d.Chunks, nil })
+		ready, err = f.compile(p, func() (map[string][]byte, error) { return d.chunks, nil })
 	}
 	if err != nil {
 		f.o.Log.ErrorContext(ctx, "nothing to serve came from the API server, and the checkpoint cannot be used: not ready until something comes", "error", err)
@@ -152,18 +220,26 @@ func (f *Feed) fromCheckpoint(ctx context.Context) {
 // believed.
 const sumBytes = 2*sha256.Size + 1
 
-func (c *checkpoint) write(name string, b []byte) error {
-	sum := sha256.Sum256(b)
-	b = append(append([]byte(hex.EncodeToString(sum[:])), '\n'), b...)
+// write replaces a file by the parts, one after the other.
+func (c *checkpoint) write(name string, parts ...[]byte) error {
+	sum := sha256.New()
+	for _, part := range parts {
+		sum.Write(part)
+	}
 	temp := name + ".tmp"
 	if err := c.root.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	file, err := c.root.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := c.create(temp)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(b)
+	_, err = io.WriteString(file, hex.EncodeToString(sum.Sum(nil))+"\n")
+	for _, part := range parts {
+		if err == nil {
+			_, err = file.Write(part)
+		}
+	}
 	// The process may be killed at any moment, and finds the old file or the new; a
 	// machine that loses power loses the Pod, so nothing is synced.
 	if err = errors.Join(err, file.Close()); err == nil {
@@ -181,12 +257,9 @@ func (c *checkpoint) load() (*checkpointDocument, error) {
 	if err != nil {
 		return nil, err
 	}
-	var d checkpointDocument
-	if err := decode(b, &d); err != nil {
+	d, err := decodeCheckpoint(b)
+	if err != nil {
 		return nil, err
-	}
-	if d.Version != checkpointVersion {
-		return nil, fmt.Errorf("the checkpoint has version %d, this build reads %d", d.Version, checkpointVersion)
 	}
 	p, err := wire.ParsePointer(d.Pointer)
 	if err != nil {
@@ -197,7 +270,7 @@ func (c *checkpoint) load() (*checkpointDocument, error) {
 		later.Revision == p.Revision && later.Digest == p.Digest && later.ConfirmedAt.After(d.ConfirmedAt) {
 		d.ConfirmedAt = later.ConfirmedAt
 	}
-	return &d, nil
+	return d, nil
 }
 
 func (c *checkpoint) read(name string, most int64) ([]byte, error) {

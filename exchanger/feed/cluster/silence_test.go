@@ -173,7 +173,9 @@ func TestAReplicaStartsFromItsCheckpoint(t *testing.T) {
 	next := o.Publish(world(301, "main"))
 	again.mustServe(next)
 	eventually(t, func(g gomega.Gomega) {
-		g.Expect(o.Acknowledged("one").Spec.Revision).To(gomega.Equal(int64(next.Revision)))
+		said := o.Acknowledged("one")
+		g.Expect(said).NotTo(gomega.BeNil())
+		g.Expect(said.Spec.Revision).To(gomega.Equal(int64(next.Revision)))
 	})
 }
 
@@ -208,11 +210,11 @@ func TestACheckpointThatCannotBeTrustedIsIgnoredAndSaid(t *testing.T) {
 		},
 		"a directory": func(file string) error { return os.Mkdir(file, 0o700) },
 		"of a version that is unknown": func(file string) error {
-			s := &checkpoint{}
-			if s.root, err = os.OpenRoot(filepath.Dir(file)); err != nil {
+			s, err := openCheckpoint(filepath.Dir(file))
+			if err != nil {
 				return err
 			}
-			return s.write(checkpointFile, []byte(strings.Replace(string(b[sumBytes:]), `"version":1`, `"version":2`, 1)))
+			return s.write(checkpointFile, []byte(strings.Replace(string(b[sumBytes:]), `"version":2`, `"version":3`, 1)))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
