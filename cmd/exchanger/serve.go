@@ -58,7 +58,7 @@ func (s *settings) serve(ctx context.Context, out, errs io.Writer) error {
 	var feed *cluster.Feed
 	eng := engine.New(engine.Options{
 		Ring: ring, Audit: records, Log: log, TLS: s.tls, DrainDelay: s.drain, Tracing: tracing,
-		NoStore: s.store == storeNone, MaxAge: s.maxAge, Clock: clock,
+		NoStore: s.store == storeNone, Contested: s.podUID != "", MaxAge: s.maxAge, Clock: clock,
 		Confirmed:    func() time.Time { return feed.Confirmed() },
 		Heartbeat:    func() time.Time { return feed.Heartbeat() },
 		CarrierFresh: func() bool { return time.Since(feed.Heartbeat()) < carrierSilence },
@@ -69,7 +69,7 @@ func (s *settings) serve(ctx context.Context, out, errs io.Writer) error {
 	})
 	feed, err = cluster.New(config, cluster.Options{
 		Namespace: s.namespace, Pod: s.pod, PodUID: s.podUID, Checkpoint: s.checkpoint, ConfirmEvery: s.confirmEvery,
-		Compiler: expr.New(), Keys: ring, Apply: eng.Apply, KeysChanged: eng.KeysChanged, Refused: eng.Blocked, Log: log,
+		Compiler: expr.New(), Keys: ring, Apply: eng.Apply, KeysChanged: eng.KeysChanged, Refused: eng.Blocked, Sole: eng.Hold, Log: log,
 	})
 	if err != nil {
 		return err

@@ -186,6 +186,9 @@ func (a *Authenticator) consume(svc *policy.TokenService, c *policy.AskingClient
 			return onceRefused(policy.Unable, policy.StoreUnavailable, "whether the client assertion was used already cannot be told now")
 		case !fresh:
 			return onceRefused(policy.Denied, policy.ReplayDetected, "the client assertion of ExchangeClient "+c.ID()+" was used already")
+		case s.since.Before(a.uses.Since()):
+			// The store started anew after check, and knows nothing of what was used before.
+			return onceRefused(policy.Unable, policy.StoreUnavailable, "whether the client assertion was used already cannot be told any more")
 		}
 		return nil
 	}

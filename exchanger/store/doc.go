@@ -24,6 +24,9 @@
 // that runs ahead of ours can bear a time after our restart although it was used
 // before it. A store that outlives the process closes that gap.
 //
+// Sole is a Memory that works only while its process is told that it is the only
+// one, and starts anew whenever it becomes that.
+//
 // None is for one of several replicas that share nothing: it can never tell, and
 // what must be used once is refused there.
 //

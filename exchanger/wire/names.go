@@ -28,6 +28,10 @@ const (
 	// HeartbeatKey holds the time, in RFC 3339, when the controller last found the
 	// pointer to be what it should be. It is no part of the pointer.
 	HeartbeatKey = "heartbeat"
+	// SoleKey holds the UID of the only Pod of the exchanger, whether it is ready or
+	// not; it is absent when there are several or none. That Pod may keep one-time
+	// state in its memory. It is no part of the pointer.
+	SoleKey = "sole"
 	// ChunkKey holds a chunk, compressed.
 	ChunkKey = "chunk"
 )

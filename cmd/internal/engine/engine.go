@@ -54,6 +54,9 @@ type Options struct {
 	// NoStore is for one of several replicas that share no state: what must be used
 	// once is refused.
 	NoStore bool
+	// Contested is for a replica beside which others may come: what must be used once
+	// is refused except while Hold says that there are none.
+	Contested bool
 	// MaxAge bounds the age of what is in force, counted from Confirmed; beyond it
 	// every exchange is refused. 0 is no bound.
 	MaxAge time.Duration
@@ -88,8 +91,9 @@ type Engine struct {
 	metrics *telemetry.Metrics
 	issuers *issuer.Manager
 	server  *server.Server
-	// uses is nil where there is no store of one-time state.
+	// uses is nil where there is no store of one-time state, or where it is sole.
 	uses     *store.Memory
+	sole     *store.Sole
 	snapshot atomic.Pointer[policy.Snapshot]
 	// blocked is since when something is held back, in nanoseconds; 0 is nothing.
 	blocked atomic.Int64
@@ -145,11 +149,28 @@ func (e *Engine) once() store.Store {
 	if e.options.NoStore {
 		return store.None{}
 	}
+	if e.options.Contested {
+		// Whatever this process was given, and however empty: others may have been before.
+		e.sole = store.NewSole(e.options.Now, store.MemoryLimits{})
+		return e.sole
+	}
 	e.uses = store.NewMemory(e.options.Now, store.MemoryLimits{})
 	if e.options.Ring.First() {
 		e.uses.First()
 	}
 	return e.uses
+}
+
+// Hold says whether this replica is the only one, where that is contested.
+func (e *Engine) Hold(yes bool) {
+	if e.sole == nil || !e.sole.Hold(yes) || e.options.Log == nil {
+		return
+	}
+	if yes {
+		e.options.Log.Info("this is the only replica: one-time state is kept in its memory, from now on")
+	} else {
+		e.options.Log.Warn("this is not the only replica any more: what is good only once is refused")
+	}
 }
 
 // Apply puts a snapshot in force: its signing keys are made, its issuers' keys are
@@ -194,6 +215,9 @@ func (e *Engine) Run(ctx context.Context, l server.Listeners) error {
 	group.Go(func() error { return e.lookAfterKeys(behind) })
 	if e.uses != nil {
 		group.Go(func() error { return e.uses.Run(behind) })
+	}
+	if e.sole != nil {
+		group.Go(func() error { return e.sole.Run(behind) })
 	}
 	if e.options.Alongside != nil {
 		group.Go(func() error { return e.options.Alongside(behind) })

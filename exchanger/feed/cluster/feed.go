@@ -62,7 +62,7 @@ type Keys interface {
 }
 
 // Options are what a program chooses. All but Pod, PodUID, Checkpoint, ConfirmEvery,
-// KeysChanged, Refused, Log and Now are required.
+// KeysChanged, Refused, Sole, Log and Now are required.
 type Options struct {
 	// Namespace is the operator's.
 	Namespace string
@@ -83,6 +83,9 @@ type Options struct {
 	KeysChanged func() error
 	// Refused is told when something published is held back, and when it is not.
 	Refused func(bool)
+	// Sole is told, again and again, whether the controller found this Pod to be the
+	// only one of the exchanger. It is told nothing before the API server has.
+	Sole func(bool)
 	Log     *slog.Logger
 	Now     func() time.Time
 }

@@ -50,6 +50,7 @@ const readAgain = 3
 // keys signs nothing. It reports whether all of it could be told.
 func (f *Feed) take(ctx context.Context) bool {
 	pointer, keys, creds := f.pointer.get(), f.keys.get(), f.creds.get()
+	f.noteSole(pointer)
 	if !pointer.known || !keys.known || !creds.known {
 		// Part of the whole is nothing (and whoever is not allowed to read one of the
 		// three does not serve). The watch wakes us, and the read every minute.
@@ -153,6 +154,14 @@ func (f *Feed) rereadPointer(ctx context.Context) (state, error) {
 func (f *Feed) noteHeartbeat(s state) {
 	if at, err := time.Parse(time.RFC3339, string(s.data()[wire.HeartbeatKey])); err == nil {
 		f.heartbeat.Store(&at)
+	}
+}
+
+// noteSole tells whether this replica is the only one. What a checkpoint starts from
+// does not say so: another one may have been since.
+func (f *Feed) noteSole(s state) {
+	if f.o.Sole != nil && s.known {
+		f.o.Sole(f.o.PodUID != "" && string(s.data()[wire.SoleKey]) == f.o.PodUID)
 	}
 }
 
