@@ -159,6 +159,13 @@ func TestTheCommandsOfThePageOnARealAPIServer(t *testing.T) {
 	if second.Signing.KeyID() == first.Signing.KeyID() || second.Public.Len() != 1 {
 		t.Errorf("F304: after the revocation: %v", second.Slots)
 	}
+	now = now.Add(719 * time.Hour) // the next key is prepared
+	listed := list(t, api, must(running))
+	stolen := secretOf(t, api)
+	d.run(t, "revoke-all")
+	if third := must(running); len(listed) != 2 || third.Public.Len() != 1 || strings.Contains(stolen, third.Signing.KeyID()) {
+		t.Errorf("F304: the thief has the key that signs, or one that is published: %v of %v", third.Slots, listed)
+	}
 	d.run(t, "restore") // a backup of before the revocation
 	if k := must(start()); k.Signing.KeyID() == first.Signing.KeyID() {
 		t.Error("F304: the backup brought a key back that the manifest revokes")
@@ -166,6 +173,32 @@ func TestTheCommandsOfThePageOnARealAPIServer(t *testing.T) {
 	if out := d.run(t, "backup"); strings.Contains(out, "PRIVATE") {
 		t.Error("the backup is printed")
 	}
+}
+
+// list writes a TokenService's keys into its status, as the controller does.
+func list(t *testing.T, api client.Client, k *keys.Current) []v1alpha1.SigningKeyStatus {
+	t.Helper()
+	var o v1alpha1.TokenService
+	if err := api.Get(t.Context(), client.ObjectKey{Name: "default"}, &o); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range k.Slots {
+		o.Status.Keys = append(o.Status.Keys, v1alpha1.SigningKeyStatus{KeyID: s.KeyID, Algorithm: s.Algorithm, State: v1alpha1.SigningKeyState(s.State)})
+	}
+	if err := api.Status().Update(t.Context(), &o); err != nil {
+		t.Fatal(err)
+	}
+	return o.Status.Keys
+}
+
+// secretOf is what a thief gets.
+func secretOf(t *testing.T, api client.Client) string {
+	t.Helper()
+	var s corev1.Secret
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: operator, Name: "exchequer-keys"}, &s); err != nil {
+		t.Fatal(err)
+	}
+	return string(s.Data["default.json"])
 }
 
 func deployment() *appsv1.Deployment {
