@@ -143,7 +143,7 @@ func older(t testing.TB) string {
 	return dir
 }
 
-func TestF367AnUpgradeOfTheChartUpgradesTheCRDsAndKeepsTheirObjects(t *testing.T) {
+func TestF347UpgradeAndRollbackOfTheChartMoveTheCRDsAndKeepTheirObjects(t *testing.T) {
 	t.Parallel()
 	plane := cluster.Start(t, cluster.WithoutCRDs())
 	kubeconfig := plane.KubeConfig(t)
