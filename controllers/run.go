@@ -66,9 +66,12 @@ func (op *Operator) run(ctx context.Context) error {
 		op.options.Log.ErrorContext(ctx, "signing keys are not as they should be; the present ones go on", "error", err)
 	}
 	published, err := op.publish(ctx, result.Spec)
+	if errors.Is(err, wire.ErrTooLarge) {
+		published, err = op.publishLess(ctx, &all.Input, &result)
+	}
 	var held *status.Held
 	if errors.Is(err, wire.ErrTooLarge) {
-		held = &status.Held{Reason: v1alpha1.ReasonSnapshotTooLarge, Message: "the whole policy does not fit a snapshot, so that nothing new is published: delete what is not needed, or ask for smaller budgets"}
+		held = &status.Held{Reason: v1alpha1.ReasonSnapshotTooLarge, Message: "what is cluster-scoped or of the operator's namespace does not fit a snapshot, so that nothing new is published: delete what is not needed"}
 	}
 	if err == nil {
 		op.book.judge(all, &result, &published, nil, op.extras)
@@ -102,6 +105,40 @@ func (op *Operator) publish(ctx context.Context, spec *policy.Spec) (publish.Pub
 		}
 	}
 	return out, err
+}
+
+// publishLess publishes without the namespaces that take the most room, since what
+// others withdraw must not have to wait for them. Result becomes what is published.
+// They are chosen anew from everything at each run: which they are hangs on nothing
+// else.
+func (op *Operator) publishLess(ctx context.Context, in *translate.Input, result *translate.Result) (publish.Published, error) {
+	in.Crowded = nil
+	defer func() { in.Crowded = nil }()
+	for {
+		more, err := wire.Excess(result.Spec, op.options.Namespace)
+		if err != nil {
+			return publish.Published{}, err
+		}
+		if len(more) == 0 {
+			return publish.Published{}, wire.ErrTooLarge // It fits, but not beside what is published.
+		}
+		in.Crowded = append(in.Crowded, more...)
+		op.options.Log.ErrorContext(ctx, "the whole policy does not fit a snapshot; it is published without the namespaces that take the most room", "namespaces", in.Crowded)
+		err = guarded("the translation without the largest namespaces", func() error {
+			*result = op.translate(in)
+			_, err := policy.Compile(result.Spec, 0, op.compiler)
+			return err
+		})
+		if err != nil {
+			return publish.Published{}, err
+		}
+		// What is left may take more room than before: a name that was released is
+		// somebody else's now. Each round leaves out one namespace more at least.
+		out, err := op.publish(ctx, result.Spec)
+		if !errors.Is(err, wire.ErrTooLarge) {
+			return out, err
+		}
+	}
 }
 
 func (op *Operator) translate(in *translate.Input) translate.Result {

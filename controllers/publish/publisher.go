@@ -78,6 +78,9 @@ func (p *Publisher) Publish(ctx context.Context, spec *policy.Spec, floor uint64
 		if out, err = p.try(ctx, spec, floor); err == nil {
 			return out, nil
 		}
+		if errors.Is(err, wire.ErrTooLarge) {
+			return Published{}, err // Nothing was written.
+		}
 		p.slots = nil // whatever was known may be wrong
 		if !errors.Is(err, errRaced) {
 			return Published{}, err

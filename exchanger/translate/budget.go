@@ -28,7 +28,14 @@ func (w *world) budgets() {
 	for _, c := range w.clients {
 		c.bytes += w.referred(c)
 	}
-	for _, list := range byNamespace {
+	for namespace, list := range byNamespace {
+		if slices.Contains(w.in.Crowded, namespace) {
+			for _, o := range list {
+				o.problem(v1alpha1.ReasonQuotaExceeded, "metadata.namespace",
+					"all namespaces together have more than a snapshot has room for, and %s is one of those that take the most of it: delete what is not needed, or ask the platform for smaller budgets", namespace)
+			}
+			continue
+		}
 		slices.SortStableFunc(list, func(a, b *object) int {
 			return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(rank(a.kind), rank(b.kind)))
 		})

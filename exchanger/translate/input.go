@@ -59,6 +59,9 @@ type Input struct {
 	Verdicts *Verdicts
 	// Budget bounds what one namespace can put into the snapshot.
 	Budget Budget
+	// Crowded are the namespaces that the snapshot has no room for: their objects are
+	// refused as if they were beyond a budget of nothing.
+	Crowded []string
 }
 
 // LocalCluster is who signs the service-account tokens of the cluster that the

@@ -5,7 +5,8 @@
 // chunks, each in a Secret of a fixed name.
 //
 // It promises: equal Specs give equal bytes; one changed object rewrites one chunk
-// and the pointer; a slot that the current pointer names is never written, so that
+// and the pointer, and some more where a chunk is too full for its objects and spills
+// into others; a slot that the current pointer names is never written, so that
 // whoever reads while somebody writes gets the old whole or the new whole; every
 // chunk is checked against its hash and the whole against its digest.
 //

@@ -31,7 +31,8 @@ const (
 	maxChunkBytes = 16 << 20
 )
 
-// ErrTooLarge means that a chunk would not fit its Secret even with 64 of them.
+// ErrTooLarge means that the Spec does not fit 64 chunks. [Excess] says what to leave
+// out of it.
 var ErrTooLarge = errors.New("too large to publish")
 
 // Chunk is a Secret to write: Data goes into its key [ChunkKey].
@@ -59,28 +60,24 @@ func (p *Plan) Unchanged(current *Pointer) bool {
 // names with the same content keeps its slot; every other goes to the side of its
 // index that current does not name.
 func Encode(spec *policy.Spec, revision uint64, current *Pointer) (Plan, error) {
-	all := lists()
-	objects := make([][]object, len(all))
-	total := 0
-	for i, l := range all {
-		var err error
-		if objects[i], err = l.objects(spec); err != nil {
-			return Plan{}, err
-		}
-		for _, o := range objects[i] {
-			total += len(o.json)
-		}
+	all, objects, err := written(spec)
+	if err != nil {
+		return Plan{}, err
 	}
+	l := layout{format: spec.Format, all: all, bits: bits(size(objects), current), limit: maxCompressed}
 	plan := Plan{Pointer: Pointer{
-		Version: version, Format: spec.Format, Revision: revision, Bits: bits(total, current), Chunks: []ChunkRef{},
+		Version: version, Format: spec.Format, Revision: revision, Bits: l.bits, Chunks: []ChunkRef{},
 		Digest: digest(write(spec.Format, all, func(i int) []object { return objects[i] })),
 	}}
-	for index, part := range split(all, objects, plan.Pointer.Bits) {
-		if part == nil {
+	chunks, err := l.pack(objects, current)
+	if err != nil {
+		return Plan{}, err
+	}
+	for index, c := range chunks {
+		if c == nil {
 			continue
 		}
-		content := write(spec.Format, all, func(i int) []object { return part[i] })
-		if err := plan.place(index, content, current); err != nil {
+		if err := plan.place(index, c, current); err != nil {
 			return Plan{}, err
 		}
 	}
@@ -90,16 +87,39 @@ func Encode(spec *policy.Spec, revision uint64, current *Pointer) (Plan, error) 
 	return plan, nil
 }
 
+// written writes the objects of every list.
+func written(spec *policy.Spec) ([]list, [][]object, error) {
+	all := lists()
+	objects := make([][]object, len(all))
+	for i, l := range all {
+		var err error
+		if objects[i], err = l.objects(spec); err != nil {
+			return nil, nil, err
+		}
+	}
+	return all, objects, nil
+}
+
+func size(objects [][]object) int {
+	total := 0
+	for _, list := range objects {
+		for _, o := range list {
+			total += len(o.json)
+		}
+	}
+	return total
+}
+
 // split puts every object into the chunk of its name; a chunk without any is nil.
-func split(all []list, objects [][]object, bits int) [][][]object {
-	chunks := make([][][]object, 1<<bits)
+func split(all []list, objects [][]object, bits int) []*packed {
+	chunks := make([]*packed, 1<<bits)
 	for i, l := range all {
 		for _, o := range objects[i] {
 			c := chunkOf(l.name, o, bits)
 			if chunks[c] == nil {
-				chunks[c] = make([][]object, len(all))
+				chunks[c] = &packed{objects: make([][]object, len(all))}
 			}
-			chunks[c][i] = append(chunks[c][i], o)
+			chunks[c].objects[i] = append(chunks[c].objects[i], o)
 		}
 	}
 	return chunks
@@ -130,11 +150,8 @@ func bits(total int, current *Pointer) int {
 }
 
 // place gives a chunk its slot, and notes it down to be written if it is new.
-func (p *Plan) place(index int, content []byte, current *Pointer) error {
-	if len(content) > maxChunkBytes {
-		return fmt.Errorf("chunk %d of %d: %d bytes, at most %d: %w", index, 1<<p.Pointer.Bits, len(content), maxChunkBytes, ErrTooLarge)
-	}
-	ref := ChunkRef{Side: Sides[:1], Index: index, Hash: digest(content), Bytes: len(content)}
+func (p *Plan) place(index int, c *packed, current *Pointer) error {
+	ref := ChunkRef{Side: Sides[:1], Index: index, Hash: c.hash, Bytes: len(c.content)}
 	if now, ok := current.chunk(index); ok {
 		ref.Side = now.Side
 		if now.Hash == ref.Hash {
@@ -143,15 +160,11 @@ func (p *Plan) place(index int, content []byte, current *Pointer) error {
 		}
 		ref.Side = string(otherSide(now.Side[0]))
 	}
-	data, err := compress(content)
-	if err != nil {
+	if err := c.compress(); err != nil {
 		return fmt.Errorf("chunk %d: %w", index, err)
 	}
-	if len(data) > maxCompressed {
-		return fmt.Errorf("chunk %d of %d: %d bytes compressed, at most %d: %w", index, 1<<p.Pointer.Bits, len(data), maxCompressed, ErrTooLarge)
-	}
 	p.Pointer.Chunks = append(p.Pointer.Chunks, ref)
-	p.Write = append(p.Write, Chunk{Name: ref.Name(), Data: data})
+	p.Write = append(p.Write, Chunk{Name: ref.Name(), Data: c.data})
 	return nil
 }
 

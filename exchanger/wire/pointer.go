@@ -37,8 +37,8 @@ type Pointer struct {
 	// Digest is the lower-case hex SHA-256 of the canonical Spec, just as a
 	// compiled snapshot gives it.
 	Digest string `json:"digest"`
-	// Bits is k: an object lies in the chunk that the low k bits of its name's hash
-	// say.
+	// Bits is k: there are 2^k chunks. An object lies in the one that the low k bits of
+	// its name's hash say, unless that is too full; a reader looks for it nowhere.
 	Bits int `json:"bits"`
 	// Chunks are in the order of their indices; an index without objects is left out.
 	Chunks []ChunkRef `json:"chunks"`
