@@ -13,6 +13,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
 	"github.com/exchequer-dev/exchequer/test/cluster"
@@ -138,14 +140,116 @@ func TestAnAcknowledgementIsChangedByItsReplicaAndRemovedByAnybodyWhoMay(t *test
 	_, err = writer(t, theirs).of(t, o).Update(t.Context(), o, metav1.UpdateOptions{})
 	refused(t, err, "exchequer-replica", "has the name of the Pod that writes it")
 	refused(t, admin.change(t, o, `{"spec": {"revision": 9}}`), "exchequer-replica", "service account exchequer-exchanger")
+	refused(t, admin.change(t, o, `{"metadata": {"ownerReferences": null}}`), "exchequer-replica", "service account exchequer-exchanger")
+	if err := admin.change(t, o, `{"metadata": {"labels": {"a": "b"}}}`); err != nil {
+		t.Errorf("a label: %v", err)
+	}
 	// `kubectl delete pod --cascade=orphan`: the garbage collector lets go of it.
-	if err := admin.change(t, o, `{"metadata": {"ownerReferences": null}}`); err != nil {
+	bindSubject(t, plane, "collector", "cluster-admin", rbacv1.Subject{Kind: "ServiceAccount", Name: "generic-garbage-collector", Namespace: "kube-system"})
+	collector := writer(t, plane.ServiceAccount(t, "kube-system", "generic-garbage-collector"))
+	if err := collector.change(t, o, `{"metadata": {"ownerReferences": null}}`); err != nil {
 		t.Errorf("the garbage collector cannot take the owner away: %v", err)
 	}
+	refused(t, collector.change(t, o, fmt.Sprintf(`{"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": %q, "uid": %q}]}}`, own.Name, own.UID)),
+		"exchequer-replica", "service account exchequer-exchanger")
+	refused(t, collector.change(t, o, `{"spec": {"revision": 9}}`), "exchequer-replica", "service account exchequer-exchanger")
 	if err := me.of(t, o).Delete(t.Context(), o.GetName(), metav1.DeleteOptions{}); !apierrors.IsForbidden(err) {
 		t.Errorf("a replica may delete: %v", err)
 	}
 	if err := admin.of(t, o).Delete(t.Context(), o.GetName(), metav1.DeleteOptions{}); err != nil {
 		t.Errorf("deleting it: %v", err)
+	}
+}
+
+// Whose an acknowledgement is decides when it goes: with its Pod, and not before.
+func TestAnAcknowledgementBelongsToItsPodAlone(t *testing.T) {
+	t.Parallel()
+	plane := installed(t)
+	own, mine := pod(t, plane, "exchequer-exchanger")
+	other, theirs := pod(t, plane, "exchequer-exchanger")
+	text := acknowledgement(namespace, "name: "+own.Name, own)
+	me, them, admin := writer(t, mine), writer(t, theirs), writer(t, plane.Admin())
+	if err := me.create(t, strings.Replace(text, "metadata: {", "metadata: {finalizers: [example.com/stay], ", 1)); err == nil {
+		t.Error("it is made with a finalizer")
+	} else {
+		refused(t, err, "exchequer-replica", "metadata.finalizers")
+	}
+	if err := me.create(t, text); err != nil {
+		t.Fatal(err)
+	}
+	type edit = func(o *unstructured.Unstructured)
+	owned := func(name string, uid types.UID) edit {
+		return func(o *unstructured.Unstructured) {
+			o.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: name, UID: uid}})
+		}
+	}
+	free := func(o *unstructured.Unstructured) { o.SetOwnerReferences(nil) }
+	hold := func(o *unstructured.Unstructured) { o.SetFinalizers([]string{"example.com/stay"}) }
+	for name, tc := range map[string]struct {
+		who   user
+		edit  edit
+		words string
+	}{
+		"another replica replaces its owner":  {them, owned(other.Name, other.UID), "has the name of the Pod that writes it"},
+		"another replica sets it free":        {them, free, "has the name of the Pod that writes it"},
+		"another replica adds a finalizer":    {them, hold, "has the name of the Pod that writes it"},
+		"itself, to outlive its Pod":          {me, free, "owned by the Pod that writes it"},
+		"itself, owned by what never was":     {me, owned(own.Name, "00000000-0000-0000-0000-000000000000"), "owned by the Pod that writes it"},
+		"itself, with a finalizer":            {me, hold, "metadata.finalizers"},
+		"itself, with a finalizer and a spec": {me, func(o *unstructured.Unstructured) { hold(o); speak(o) }, "metadata.finalizers"},
+		"an administrator replaces its owner": {admin, owned(other.Name, other.UID), "service account exchequer-exchanger"},
+		"an administrator adds a finalizer":   {admin, hold, "service account exchequer-exchanger"},
+		"itself, with the owner that it has":  {me, func(o *unstructured.Unstructured) { owned(own.Name, own.UID)(o); speak(o) }, ""},
+		"an administrator annotates it":       {admin, func(o *unstructured.Unstructured) { o.SetAnnotations(map[string]string{"a": "b"}) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := tc.who.rewrite(t, parse(t, text), tc.edit, metav1.DryRunAll)
+			if tc.words == "" && err != nil {
+				t.Errorf("expected no refusal, found %v", err)
+			} else if tc.words != "" {
+				refused(t, err, "exchequer-replica", tc.words)
+			}
+		})
+	}
+}
+
+func speak(o *unstructured.Unstructured) { o.Object["spec"] = map[string]any{"revision": int64(8)} }
+
+// rewrite is what a replica may: it has no right to patch.
+func (u user) rewrite(t testing.TB, o *unstructured.Unstructured, edit func(*unstructured.Unstructured), dryRun ...string) error {
+	t.Helper()
+	now, err := u.of(t, o).Get(t.Context(), o.GetName(), metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit(now)
+	_, err = u.of(t, now).Update(t.Context(), now, metav1.UpdateOptions{DryRun: dryRun})
+	return err
+}
+
+// A finalizer that came before the rule, or that the API server sets for a deletion in
+// the foreground, stops neither the replica nor whoever clears it away.
+func TestAFinalizerOfAnAcknowledgementCanBeTakenAway(t *testing.T) {
+	t.Parallel()
+	plane := installed(t)
+	own, mine := pod(t, plane, "exchequer-exchanger")
+	text := acknowledgement(namespace, "name: "+own.Name, own)
+	me, admin := writer(t, mine), writer(t, plane.Admin())
+	if err := me.create(t, text); err != nil {
+		t.Fatal(err)
+	}
+	o := parse(t, text)
+	foreground := metav1.DeletePropagationForeground
+	if err := admin.of(t, o).Delete(t.Context(), own.Name, metav1.DeleteOptions{PropagationPolicy: &foreground}); err != nil {
+		t.Fatal(err)
+	}
+	if err := me.rewrite(t, o, speak); err != nil {
+		t.Errorf("the replica cannot speak while it is deleted: %v", err)
+	}
+	if err := admin.change(t, o, `{"metadata": {"finalizers": null}}`); err != nil {
+		t.Errorf("the finalizer stays: %v", err)
+	}
+	if _, err := me.of(t, o).Get(t.Context(), own.Name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		t.Errorf("it is still there: %v", err)
 	}
 }
