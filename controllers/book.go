@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"maps"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -20,6 +21,9 @@ type book struct {
 	mu       sync.RWMutex
 	verdicts map[gather.Key]*status.Verdict
 	world    status.World
+	// digest is that of what was published, heard what the replicas said last.
+	digest string
+	heard  []voice
 }
 
 // judge takes over the verdicts of a run. published is nil when it published
@@ -36,7 +40,10 @@ func (b *book) judge(all *gather.Gathered, result *translate.Result, published *
 			v.UID = string(u.GetUID())
 		}
 		if was := b.verdicts[key]; was != nil && was.UID == v.UID && was.Said.InputDigest == said.InputDigest {
-			v.Since = was.Since
+			v.Since, v.Anew = was.Since, was.Anew
+		} else {
+			// Back at what it was before, it is not what a stored status speaks of.
+			v.Anew = was != nil && was.UID == v.UID
 		}
 		if v.Since == 0 && published != nil {
 			v.Since = published.Revision
@@ -47,17 +54,48 @@ func (b *book) judge(all *gather.Gathered, result *translate.Result, published *
 	b.verdicts = next
 	b.world.Held = held
 	if published != nil {
-		b.world.Revision = published.Revision
+		b.world.Revision, b.digest = published.Revision, published.Digest
 		if published.Moved {
 			b.world.PublishedAt = all.Input.Now
 		}
 	}
+	b.count()
 }
 
-func (b *book) hear(r status.Replicas) {
+func (b *book) hear(heard []voice, sharedStore bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.heard, b.world.Replicas.SharedStore = heard, sharedStore
+	b.count()
+}
+
+// count says what the acknowledgements are worth. One of a number beyond what is
+// published is of something that nobody knows, unless it is the same by its digest.
+func (b *book) count() {
+	r := status.Replicas{SharedStore: b.world.Replicas.SharedStore}
+	for _, v := range b.heard {
+		if v.revision > b.world.Revision && v.digest != b.digest {
+			v.revision = 0
+		}
+		r.Acknowledged, r.Refused = append(r.Acknowledged, v.revision), append(r.Refused, v.refused)
+	}
 	b.world.Replicas = r
+	// Readers have the verdicts that are there, so that other ones take their place.
+	var next map[gather.Key]*status.Verdict
+	for key, v := range b.verdicts {
+		if !v.Anew || !v.Acknowledged(&r) {
+			continue
+		}
+		if next == nil {
+			next = maps.Clone(b.verdicts)
+		}
+		known := *v
+		known.Anew = false
+		next[key] = &known
+	}
+	if next != nil {
+		b.verdicts = next
+	}
 }
 
 // revision is the newest that was published by, or is known to, this process.

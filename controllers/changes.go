@@ -11,8 +11,8 @@ import (
 )
 
 // onChange calls f for objects that come, go or change in what counts: the
-// generation, the labels, the annotations of what has any here, and whether they are
-// being deleted. A status that is written wakes nobody.
+// generation, the labels, the annotations, which only stubs have here, and whether
+// they are being deleted. A status that is written wakes nobody.
 func onChange(f func(metav1.Object)) cache.ResourceEventHandler {
 	return cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { call(f, o) },

@@ -54,6 +54,15 @@ func (a *announcer) tell(stored *unstructured.Unstructured, next map[string]any)
 	a.recorder.Eventf(stored, nil, corev1.EventTypeWarning, reason, "Judge", text)
 }
 
+// implausible makes an event of an ExchangerReplica that says what cannot be.
+func (a *announcer) implausible(replica *unstructured.Unstructured) {
+	if a == nil || a.recorder == nil {
+		return
+	}
+	a.recorder.Eventf(replica, nil, corev1.EventTypeWarning, "RevisionNotPlausible", "Hear",
+		"The replica speaks of a revision that cannot have been published, which counts for nothing; look into its Pod.")
+}
+
 func readiness(status map[string]any) (value, reason string) {
 	list, _ := status["conditions"].([]any)
 	for _, item := range list {

@@ -47,10 +47,10 @@ type Operator struct {
 	book book
 	// writers write the statuses of each kind.
 	writers map[string]*statuses
-	// floor is the largest revision that a replica has spoken of, formats are what
-	// those can read that serve or are about to.
-	floor   uint64
-	formats [][]int32
+	// ears have what the replicas said.
+	ears ears
+	// events tell people.
+	events *announcer
 	// format is that of what was published last; 0: nothing was.
 	format int
 	// settled are the objects whose status was found to be what it should be.
@@ -177,6 +177,7 @@ func (op *Operator) turn(ctx context.Context, whole bool) {
 	}
 	err := op.hear(ctx)
 	if err == nil && (whole || op.behind()) {
+		op.raising()
 		err = op.run(ctx)
 	}
 	// Also where nothing is published, there may be something to say about it.

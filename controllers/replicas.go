@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -14,14 +15,48 @@ import (
 
 	"github.com/exchequer-dev/exchequer/api/v1alpha1"
 	"github.com/exchequer-dev/exchequer/controllers/gather"
-	"github.com/exchequer-dev/exchequer/controllers/status"
 	"github.com/exchequer-dev/exchequer/exchanger/wire"
 )
 
-// maxPlausible is beyond every revision that was ever published: a thousand a second
-// for a hundred years are 3e12. It keeps a forged acknowledgement from using up all
-// numbers.
-const maxPlausible = 1 << 42
+const (
+	// maxRevision is the largest revision that a pointer can have.
+	maxRevision = 1<<53 - 1
+	// maxAhead is how far beyond what is published a replica can know more: etcd was
+	// set back that many publications. A thousand a second take 49 days for it. Forged
+	// acknowledgements, one every raiseEvery, take 242 days to use up all numbers.
+	maxAhead = 1 << 32
+	// maxUnpublished is the same where nothing is published: a thousand publications a
+	// second reach it in 69 years.
+	maxUnpublished = 1 << 41
+	// raiseEvery is how often everything is published anew, with nothing changed, since
+	// a replica knows of a newer revision. Once is enough after etcd was set back.
+	raiseEvery = 10 * time.Second
+	// complainEvery is how often it is told that a replica says what cannot be.
+	complainEvery = time.Minute
+)
+
+// ears are what the operator remembers of what it heard.
+type ears struct {
+	// published is the revision that is published, as far as it is known.
+	published uint64
+	// floor is the largest revision that a replica has spoken of, as far as it can be
+	// true and may be followed now. What is published must be beyond it.
+	floor uint64
+	// formats are what those can read that serve or are about to.
+	formats [][]int32
+	// raised is when something was last published because of the floor.
+	raised time.Time
+	// complained is when a revision that cannot be was last told of.
+	complained time.Time
+	// later asks for another look when the floor may be followed again.
+	later *time.Timer
+}
+
+// voice is what one replica that serves has said.
+type voice struct {
+	revision, refused uint64
+	digest            string
+}
 
 // hear reads what the replicas have acknowledged, and which of them serve.
 func (op *Operator) hear(ctx context.Context) error {
@@ -37,44 +72,119 @@ func (op *Operator) hear(ctx context.Context) error {
 	if err := op.cache.List(ctx, list, client.InNamespace(op.options.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list ExchangerReplicas: %w", err)
 	}
+	var err error
+	if op.ears.published, err = op.published(ctx); err != nil {
+		return err
+	}
 	spoken := map[string]*v1alpha1.ExchangerReplica{}
-	op.floor, op.formats = 0, nil
+	floor := uint64(0)
 	for i := range list.Items {
 		r, err := replicaOf(&list.Items[i])
 		if err != nil {
 			continue // one that cannot be read has acknowledged nothing
 		}
 		spoken[r.Name] = r
-		op.floor = max(op.floor, plausible(r.Spec.Revision), refused(r))
+		for _, n := range [...]uint64{numbered(r.Spec.Revision), refused(r)} {
+			if n > most(op.ears.published) {
+				op.complain(ctx, &list.Items[i], n)
+				continue
+			}
+			floor = max(floor, n)
+		}
 	}
-	heard := status.Replicas{SharedStore: op.options.SharedStore}
+	op.follow(floor)
+	op.ears.formats = nil
+	var heard []voice
 	for i := range pods.Items {
 		pod := &pods.Items[i]
 		r := spoken[pod.Name]
 		if r != nil && ownedBy(r, pod) && pod.DeletionTimestamp == nil {
 			// What one reads that is coming up counts, too: after a rollback it does not
 			// serve before it can read what is published.
-			op.formats = append(op.formats, r.Spec.ReadsFormats)
+			op.ears.formats = append(op.ears.formats, r.Spec.ReadsFormats)
 		}
 		if !serves(pod) {
 			continue
 		}
 		if r == nil || !ownedBy(r, pod) {
-			heard.Acknowledged, heard.Refused = append(heard.Acknowledged, 0), append(heard.Refused, 0)
+			heard = append(heard, voice{})
 			continue
 		}
-		heard.Acknowledged, heard.Refused = append(heard.Acknowledged, plausible(r.Spec.Revision)), append(heard.Refused, refused(r))
+		heard = append(heard, voice{numbered(r.Spec.Revision), refused(r), r.Spec.Digest})
 	}
-	op.book.hear(heard)
+	op.book.hear(heard, op.options.SharedStore)
 	return nil
+}
+
+// published is the revision that is published; 0 is none, or none that can be told.
+// Before this process has published, or found that there is nothing to publish, the
+// pointer says it.
+func (op *Operator) published(ctx context.Context) (uint64, error) {
+	if n := op.book.revision(); n > 0 {
+		return n, nil
+	}
+	var secret corev1.Secret
+	err := op.api.Get(ctx, client.ObjectKey{Namespace: op.options.Namespace, Name: wire.PointerName}, &secret)
+	if client.IgnoreNotFound(err) != nil {
+		return 0, fmt.Errorf("read the pointer: %w", err)
+	}
+	p, err := wire.ParsePointer(secret.Data[wire.PointerKey])
+	if err != nil {
+		return 0, nil //nolint:nilerr // none, or one that is going to be replaced
+	}
+	return p.Revision, nil
+}
+
+// most is the largest revision that a replica can know of.
+func most(published uint64) uint64 {
+	if published == 0 {
+		return maxUnpublished
+	}
+	return min(published+maxAhead, maxRevision-1)
+}
+
+// complain tells of a revision that no controller can have published.
+func (op *Operator) complain(ctx context.Context, of *unstructured.Unstructured, revision uint64) {
+	if time.Since(op.ears.complained) < complainEvery {
+		return
+	}
+	op.ears.complained = time.Now()
+	op.options.Log.WarnContext(ctx, "a replica speaks of a revision that cannot have been published, which counts for nothing: "+
+		"look into its Pod, and delete it; if etcd was set back very far, restart all of the exchanger's Pods",
+		"pod", of.GetName(), "revision", revision, "published", op.ears.published)
+	op.events.implausible(of)
+}
+
+// follow takes over a floor. What is published is moved beyond it at once, and then
+// not again for a time: whoever speaks of more and more must not have everything
+// published without end.
+func (op *Operator) follow(floor uint64) {
+	op.ears.floor = floor
+	wait := raiseEvery - time.Since(op.ears.raised)
+	if floor <= op.ears.published || wait <= 0 {
+		return
+	}
+	op.ears.floor = op.ears.published
+	if op.ears.later == nil {
+		op.ears.later = time.AfterFunc(wait, op.Spoken)
+		return
+	}
+	op.ears.later.Reset(wait)
+}
+
+// raising notes that a run is about to move what is published beyond a floor.
+func (op *Operator) raising() {
+	if op.ears.floor > op.ears.published {
+		op.ears.raised = time.Now()
+	}
 }
 
 // behind says whether a replica knows of a newer revision than the one published:
 // the API server was set back to an older state. Or whether the replicas read another
 // format than the one that is published.
 func (op *Operator) behind() bool {
-	format, ok := wire.ChooseFormat(op.formats)
-	return op.floor > op.book.revision() || (ok && op.format != 0 && format != op.format)
+	format, ok := wire.ChooseFormat(op.ears.formats)
+	return op.ears.floor > op.ears.published || (ok && op.format != 0 && format != op.format)
 }
 
 func replicaOf(u *unstructured.Unstructured) (*v1alpha1.ExchangerReplica, error) {
@@ -90,8 +200,9 @@ func replicaOf(u *unstructured.Unstructured) (*v1alpha1.ExchangerReplica, error)
 	return r, nil
 }
 
-func plausible(revision int64) uint64 {
-	if revision < 0 || revision > maxPlausible {
+// numbered is a revision; 0 when it cannot be one.
+func numbered(revision int64) uint64 {
+	if revision < 0 || revision > maxRevision {
 		return 0
 	}
 	return uint64(revision)
@@ -101,7 +212,7 @@ func refused(r *v1alpha1.ExchangerReplica) uint64 {
 	if r.Spec.Refused == nil {
 		return 0
 	}
-	return plausible(r.Spec.Refused.Revision)
+	return numbered(r.Spec.Refused.Revision)
 }
 
 // ownedBy says whether the acknowledgement is of this Pod, and not of one before it

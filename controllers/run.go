@@ -84,7 +84,7 @@ func (op *Operator) run(ctx context.Context) error {
 }
 
 func (op *Operator) publish(ctx context.Context, spec *policy.Spec) (publish.Published, error) {
-	if format, ok := wire.ChooseFormat(op.formats); ok {
+	if format, ok := wire.ChooseFormat(op.ears.formats); ok {
 		spec.Format = format
 	} else {
 		op.options.Log.WarnContext(ctx, "a replica that serves cannot read the format that this controller writes; it keeps the last snapshot that it could read")
@@ -95,7 +95,7 @@ func (op *Operator) publish(ctx context.Context, spec *policy.Spec) (publish.Pub
 		}
 		op.ensured = true
 	}
-	out, err := op.publisher.Publish(ctx, spec, op.floor)
+	out, err := op.publisher.Publish(ctx, spec, op.ears.floor)
 	if err == nil {
 		op.format = spec.Format
 		op.metrics.published(&out)

@@ -124,11 +124,11 @@ func add(mgr manager.Manager, config *rest.Config, o Options, p Process, health 
 		return nil, err
 	}
 	limit := rate.NewLimiter(statusWrites, statusBurst)
-	events := &announcer{mgr.GetEventRecorder(FieldOwner)}
+	op.events = &announcer{mgr.GetEventRecorder(FieldOwner)}
 	op.writers = map[string]*statuses{}
 	for _, kind := range gather.Kinds() {
 		s := &statuses{
-			kind: kind, cache: mgr.GetCache(), client: api, book: &op.book, rate: limit, metrics: m, events: events,
+			kind: kind, cache: mgr.GetCache(), client: api, book: &op.book, rate: limit, metrics: m, events: op.events,
 			attachedTo: op.Spoken,
 			now:        func() metav1.Time { return metav1.NewTime(op.options.Now()) },
 		}

@@ -68,6 +68,9 @@ func identify(in any) (any, error) {
 // slimOurs leaves of an object's metadata what is read, and of one that is too large
 // a stub, which says so. Its status is what we wrote, and does not count.
 func slimOurs(u *unstructured.Unstructured) {
+	if _, done := tooLarge(u); done {
+		return // A cache may hand over twice what it has.
+	}
 	from, _ := u.Object["metadata"].(map[string]any)
 	kept := map[string]any{}
 	for _, field := range [...]string{"name", "namespace", "uid", "resourceVersion", "generation", "labels", "deletionTimestamp"} {
@@ -88,7 +91,10 @@ func slimOurs(u *unstructured.Unstructured) {
 		return
 	}
 	stub := map[string]any{"apiVersion": u.GetAPIVersion(), "kind": u.GetKind(), "metadata": kept, stubMark: int64(maxObject)}
+	// Labels do not count in the generation. Without them, whoever compares what was
+	// with what is sees by the annotation, which only stubs have, that it is another.
 	delete(kept, "labels")
+	kept["annotations"] = map[string]any{stubMark: "true"}
 	if status, ok := u.Object["status"]; ok {
 		stub["status"] = status
 	}

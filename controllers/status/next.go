@@ -24,6 +24,10 @@ type Verdict struct {
 	Said *translate.ObjectStatus
 	// Since is the first revision that has what Said speaks of; 0: none has yet.
 	Since uint64
+	// Anew says that it was something else before, and that the replicas have not all
+	// acknowledged it since then: what a stored status says of them may be about the
+	// time before that.
+	Anew bool
 	// Service is for a TokenService, Keys for a TrustedIssuer.
 	Service *Service
 	KeyIDs  []string
@@ -177,7 +181,7 @@ func (v *Verdict) programmed(c *metav1.Condition, old map[string]any, before map
 	if s, ok := old["inputDigest"].(string); ok {
 		digest = s
 	}
-	latched := was.Status == metav1.ConditionTrue && was.ObservedGeneration == v.Said.Generation && digest == v.Said.InputDigest
+	latched := !v.Anew && was.Status == metav1.ConditionTrue && was.ObservedGeneration == v.Said.Generation && digest == v.Said.InputDigest
 	switch {
 	case v.Service != nil && w.Held != nil:
 		set(metav1.ConditionFalse, w.Held.Reason, w.Held.Message)
@@ -185,7 +189,7 @@ func (v *Verdict) programmed(c *metav1.Condition, old map[string]any, before map
 		set(was.Status, was.Reason, was.Message)
 	case len(w.Replicas.Acknowledged) == 0:
 		set(metav1.ConditionFalse, v1alpha1.ReasonNoReplica, "no replica of the exchanger serves")
-	case v.Since > 0 && w.Replicas.all(v.Since):
+	case v.Acknowledged(&w.Replicas):
 		set(metav1.ConditionTrue, v1alpha1.ReasonProgrammed, "every replica that serves has acknowledged this generation")
 	case v.Since > 0 && w.Replicas.refuses(v.Since):
 		set(metav1.ConditionFalse, v1alpha1.ReasonPending, "a replica refuses what was published: its ExchangerReplica says why")
@@ -195,6 +199,9 @@ func (v *Verdict) programmed(c *metav1.Condition, old map[string]any, before map
 		set(metav1.ConditionFalse, v1alpha1.ReasonPending, "replicas have yet to acknowledge this generation")
 	}
 }
+
+// Acknowledged says whether every replica that serves has what the verdict speaks of.
+func (v *Verdict) Acknowledged(r *Replicas) bool { return v.Since > 0 && r.all(v.Since) }
 
 func (v *Verdict) storeReady(c *metav1.Condition, w *World) {
 	if w.Replicas.stored() {

@@ -89,6 +89,14 @@ func TestAStatusThatSaysItAlreadyIsNotWritten(t *testing.T) {
 			t.Errorf("%s: the latch opened", name)
 		}
 	}
+	// What the replicas acknowledged before it was something else does not count.
+	next, differs := status.Next(stored, &status.Verdict{Said: said(1, "d1"), Since: 9, Anew: true}, &later)
+	if c := conditionOf(t, next, "Programmed"); differs == status.None || c["status"] != "False" {
+		t.Errorf("out of force and back: %v", c)
+	}
+	if v, again := (&status.Verdict{Said: said(1, "d1"), Anew: true}), (&status.Verdict{Said: said(1, "d1")}); v.Same(again) {
+		t.Error("a settled status is not looked at again")
+	}
 	// F275: another generation, or other references, open it.
 	for name, changed := range map[string]*translate.ObjectStatus{"generation": said(2, "d1"), "references": said(1, "d2")} {
 		next, differs := status.Next(stored, &status.Verdict{Said: changed, Since: 8}, &later)

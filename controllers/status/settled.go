@@ -26,7 +26,7 @@ func (v *Verdict) Settled(stored *unstructured.Unstructured) bool {
 // Same says that both verdicts make the same status of a settled object.
 func (v *Verdict) Same(other *Verdict) bool {
 	a, b := v.Said, other.Said
-	return v.UID == other.UID && v.Service == nil && other.Service == nil && slices.Equal(v.KeyIDs, other.KeyIDs) &&
+	return v.UID == other.UID && v.Anew == other.Anew && v.Service == nil && other.Service == nil && slices.Equal(v.KeyIDs, other.KeyIDs) &&
 		a.Generation == b.Generation && a.InputDigest == b.InputDigest && a.ClientID == b.ClientID &&
 		slices.Equal(a.Unmatched, b.Unmatched) && slices.Equal(a.Conditions, b.Conditions)
 }
