@@ -42,6 +42,7 @@ type Publisher struct {
 	// slots are all slots as they were last seen or written; nil: not looked yet.
 	slots map[string]slot
 	bytes int
+	sole  sole
 }
 
 // slot is the Secret of one slot.
@@ -298,7 +299,9 @@ func (p *Publisher) move(ctx context.Context, from *corev1.Secret, to *wire.Poin
 	if from == nil {
 		next.OwnerReferences = p.owners(ctx)
 	}
-	next.Data = map[string][]byte{wire.PointerKey: document, wire.HeartbeatKey: []byte(p.now().UTC().Format(time.RFC3339))}
+	had := next.Data[wire.SoleKey]
+	next.Data = map[string][]byte{wire.PointerKey: document, wire.HeartbeatKey: []byte(p.now().UTC().Format(time.RFC3339)), wire.SoleKey: had}
+	p.sole.into(next)
 	if err := p.put(ctx, next, from != nil); err != nil {
 		return fmt.Errorf("move the pointer: %w", err)
 	}
@@ -320,7 +323,7 @@ func (p *Publisher) put(ctx context.Context, secret *corev1.Secret, exists bool)
 	return err
 }
 
-// Beat writes the heartbeat beside the pointer: the controller lives, and the
+// Beat writes the heartbeat, and who is the only replica, beside the pointer: the controller lives, and the
 // pointer is as it should be.
 func (p *Publisher) Beat(ctx context.Context) error {
 	var secret corev1.Secret
@@ -335,6 +338,7 @@ func (p *Publisher) Beat(ctx context.Context) error {
 		secret.Data = map[string][]byte{}
 	}
 	secret.Data[wire.HeartbeatKey] = []byte(p.now().UTC().Format(time.RFC3339))
+	p.sole.into(&secret)
 	if err := p.client.Update(ctx, &secret); err != nil && !apierrors.IsConflict(err) {
 		return fmt.Errorf("write the heartbeat: %w", err)
 	}

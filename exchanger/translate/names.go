@@ -223,6 +223,7 @@ func (w *world) clientConflicts() {
 	for _, c := range w.clients {
 		if c.inForce() {
 			c.clientID = c.spec.ID
+			c.oneTime = len(c.spec.AssertionKeys) > 0 && len(c.spec.ServiceAccounts) == 0 && len(c.spec.SecretDigests) == 0
 			w.clientByRef[c.ref()] = c
 			for _, list := range [...][]string{{c.spec.ID}, c.spec.Audiences, c.spec.Resources} {
 				for _, name := range list {

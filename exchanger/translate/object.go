@@ -36,6 +36,7 @@ type object struct {
 	// rest of the status that some kinds have
 	audit    bool
 	clientID string
+	oneTime  bool
 	verified *metav1.Condition
 	passed   *metav1.Condition
 	examples []ExampleResult
@@ -173,7 +174,7 @@ func (o *object) status(serve bool) ObjectStatus {
 	s := ObjectStatus{
 		Kind: o.kind, Namespace: o.namespace, Name: o.name, Generation: o.generation,
 		Unmatched: sortedSet(o.unmatched), Warnings: sortedSet(o.warnings), ClientID: o.clientID, Examples: o.examples,
-		InputDigest: o.inputDigest(),
+		OneTime: o.oneTime, InputDigest: o.inputDigest(),
 	}
 	s.Unmatched = s.Unmatched[:min(len(s.Unmatched), maxUnmatched)]
 	s.Warnings = s.Warnings[:min(len(s.Warnings), maxWarnings)]

@@ -40,6 +40,9 @@ type ObjectStatus struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// ClientID is the client_id in force of an ExchangeClient.
 	ClientID string `json:"clientID,omitempty"`
+	// OneTime says of an ExchangeClient in force that whatever it can authenticate with
+	// is good only once, so that it is refused where no one-time state is kept.
+	OneTime bool `json:"-"`
 	// InputDigest identifies what the object is built from: itself as of its
 	// generation, and which objects its references found. While it stays, replicas
 	// that acknowledged the object once need not do so again.
