@@ -129,7 +129,7 @@ func TestRetiredPrivateKeysOfOlderDocumentsAreReadAndDropped(t *testing.T) {
 	t.Run("in a directory", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		if err := os.Chmod(dir, 0o700); err != nil { //nolint:gosec // a directory
+		if err := os.Chmod(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		file := filepath.Join(dir, "main.json")
