@@ -29,6 +29,10 @@ const FieldOwner = "exchequer-controller"
 // later is when a status is written that is about to change.
 const later = time.Second
 
+// raced is when a status is looked at again whose object somebody else wrote just
+// then: a watch tells of it within milliseconds.
+const raced = 20 * time.Millisecond
+
 // statuses writes the statuses of one kind. It decides nothing: what an object's
 // status should be stands in the book.
 type statuses struct {
@@ -71,12 +75,17 @@ func (s *statuses) Reconcile(ctx context.Context, request reconcile.Request) (re
 	patch := gather.New(s.kind)
 	patch.SetNamespace(request.Namespace)
 	patch.SetName(request.Name)
-	patch.SetUID(stored.GetUID()) // An object that was made again meanwhile is another.
+	// An object that was made again meanwhile is another. The API server heeds the
+	// version here, and not the UID: of what is written to a custom resource's status it
+	// passes the metadata over.
+	patch.SetResourceVersion(stored.GetResourceVersion())
 	patch.Object["status"] = next
 	err := s.client.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(patch), client.FieldOwner(FieldOwner), client.ForceOwnership)
 	switch {
-	case apierrors.IsNotFound(err) || apierrors.IsConflict(err):
-		return reconcile.Result{}, nil // Gone, or made again: a run is coming.
+	case apierrors.IsNotFound(err):
+		return reconcile.Result{}, nil
+	case apierrors.IsConflict(err): // Made again, or written by somebody else: the cache soon tells which.
+		return reconcile.Result{RequeueAfter: raced}, nil
 	case err != nil:
 		return reconcile.Result{}, fmt.Errorf("write the status of %s %s: %w", s.kind, request.NamespacedName, err)
 	}
