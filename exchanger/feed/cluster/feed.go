@@ -86,8 +86,8 @@ type Options struct {
 	// Sole is told, again and again, whether the controller found this Pod to be the
 	// only one of the exchanger. It is told nothing before the API server has.
 	Sole func(bool)
-	Log     *slog.Logger
-	Now     func() time.Time
+	Log  *slog.Logger
+	Now  func() time.Time
 }
 
 // Feed keeps a replica's snapshot current. One goroutine, Run's, takes everything
