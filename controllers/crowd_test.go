@@ -13,8 +13,11 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exchequer-dev/exchequer/controllers/gather"
+	"github.com/exchequer-dev/exchequer/exchanger/wire"
 )
 
 // noise is text that does not compress.
@@ -64,5 +67,25 @@ var _ = Describe("Many large objects of one tenant whose names share a chunk", f
 		remove(ctx, gather.ExchangePolicy, shop, "staff")
 		Eventually(w.policies(ctx)).WithTimeout(30 * time.Second).Should(And(HaveLen(14), Not(ContainElement(shop+"/staff"))))
 		Expect(condition(ctx, gather.TokenService, "", "default", "Programmed")()).NotTo(ContainSubstring("SnapshotTooLarge"))
+	})
+})
+
+var _ = Describe("A pointer that somebody wrote by hand", func() {
+	It("uses up no numbers: whatever its revision is, what changes is published", func(ctx context.Context) {
+		w := newWorld()
+		shop := w.tenant()
+		apply(ctx, everything(shop))
+		w.run()
+		Eventually(w.policies(ctx)).Should(ConsistOf(shop + "/staff"))
+		var secret corev1.Secret
+		Expect(api.Get(ctx, client.ObjectKey{Namespace: w.namespace, Name: wire.PointerName}, &secret)).To(Succeed())
+		p := w.pointer(ctx)
+		before := p.Revision
+		p.Revision = 1<<53 - 1
+		secret.Data[wire.PointerKey] = p.Marshal()
+		Expect(api.Update(ctx, &secret)).To(Succeed())
+		remove(ctx, gather.ExchangePolicy, shop, "staff")
+		Eventually(w.policies(ctx)).Should(And(Not(BeNil()), BeEmpty()))
+		Expect(w.pointer(ctx).Revision).To(BeNumerically("<", before+10))
 	})
 })

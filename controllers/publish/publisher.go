@@ -43,6 +43,8 @@ type Publisher struct {
 	slots map[string]slot
 	bytes int
 	sole  sole
+	// last is the largest revision that this one has published or found published.
+	last uint64
 }
 
 // slot is the Secret of one slot.
@@ -77,6 +79,7 @@ func (p *Publisher) Publish(ctx context.Context, spec *policy.Spec, floor uint64
 	for range attempts {
 		var out Published
 		if out, err = p.try(ctx, spec, floor); err == nil {
+			p.last = max(p.last, out.Revision)
 			return out, nil
 		}
 		if errors.Is(err, wire.ErrTooLarge) {
@@ -98,6 +101,10 @@ func (p *Publisher) try(ctx context.Context, spec *policy.Spec, floor uint64) (P
 	if err != nil {
 		return Published{}, err
 	}
+	forged := !wire.Plausible(last, max(floor, p.last))
+	if forged {
+		last = p.last // No replica has followed it, and what is published next is beyond what they know.
+	}
 	whole, err := p.whole(ctx, current)
 	if err != nil {
 		return Published{}, err
@@ -106,7 +113,7 @@ func (p *Publisher) try(ctx context.Context, spec *policy.Spec, floor uint64) (P
 	if err != nil {
 		return Published{}, err
 	}
-	if whole == current && plan.Unchanged(current) && current.Revision >= floor {
+	if !forged && whole == current && plan.Unchanged(current) && current.Revision >= floor {
 		return Published{Revision: current.Revision, Digest: current.Digest}, nil
 	}
 	owners := p.owners(ctx)
@@ -195,15 +202,11 @@ func (p *Publisher) pointer(ctx context.Context) (secret *corev1.Secret, current
 	var head struct {
 		Revision uint64 `json:"revision"`
 	}
-	if json.Unmarshal(secret.Data[wire.PointerKey], &head) != nil || head.Revision > maxPlausible {
+	if json.Unmarshal(secret.Data[wire.PointerKey], &head) != nil {
 		head.Revision = 0
 	}
 	return secret, nil, head.Revision, nil
 }
-
-// maxPlausible is beyond every revision that was ever published: a thousand a second
-// for a hundred years are 3e12. It keeps garbage from using up all numbers.
-const maxPlausible = 1 << 42
 
 // whole returns current with the chunks forgotten that their slots do not hold, so
 // that they are written anew, elsewhere; current itself when all are as they should be.

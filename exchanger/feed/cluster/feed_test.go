@@ -194,6 +194,12 @@ func TestWhatCannotBeServedIsRefusedAndTheLastGoodGoesOn(t *testing.T) {
 				o.Secret(wire.PointerName, map[string][]byte{wire.PointerKey: []byte("garbage")})
 			}, 0, refusedPointer, "JSON",
 		},
+		"a revision that no controller comes to": {
+			func(o *operator.Operator, _ *replica) { o.Current = nil; o.PublishAs(second, 1<<53-1) }, 0, refusedPointer, "no controller",
+		},
+		"a revision that no controller comes to, of what is in force": {
+			func(o *operator.Operator, _ *replica) { o.PublishAs(world(1, "main"), 2+1<<32) }, 0, refusedPointer, "no controller",
+		},
 		"a damaged chunk": {
 			func(o *operator.Operator, _ *replica) {
 				plan := o.Slots(second, 2)

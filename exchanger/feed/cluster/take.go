@@ -183,6 +183,16 @@ func (f *Feed) bring(ctx context.Context, now state) (wire.Pointer, *swap, error
 	case err != nil:
 		return p, nil, &refusal{reason: refusedPointer, message: err.Error()}
 	}
+	var inForce uint64
+	if f.served != nil {
+		inForce = f.served.pointer.Revision
+	}
+	if !wire.Plausible(p.Revision, inForce) {
+		// The revision is not told to the controller, which would go beyond it.
+		return p, nil, &refusal{reason: refusedPointer, message: fmt.Sprintf(
+			"revision %d is in force here; revision %d is published: no controller comes that far. Look who else can write Secret %s; "+
+				"the controller replaces it within a minute", inForce, p.Revision, wire.PointerName)}
+	}
 	if s := f.served; s != nil {
 		switch {
 		case p.Revision == s.pointer.Revision && p.Digest == s.pointer.Digest:
