@@ -28,7 +28,7 @@ func texts(reason string) string {
 	case v1alpha1.ReasonNeverFetched, v1alpha1.ReasonKeysExpired:
 		return "Tokens of this issuer are refused, since its keys are not known; the condition Verified says why."
 	case v1alpha1.ReasonNoSharedStore:
-		return "Some clients are refused, since several replicas serve and do not share their state; the condition StoreReady says which."
+		return "The client is refused, since no one-time state is kept; the TokenService's condition StoreReady says why."
 	case v1alpha1.ReasonNoKey, v1alpha1.ReasonKeysUnreadable, v1alpha1.ReasonKeysNotStored, v1alpha1.ReasonKeyUnsuitable, v1alpha1.ReasonSignerUnavailable:
 		return "The signing keys are not as they should be; the condition KeysReady says why."
 	case v1alpha1.ReasonCRDOutdated, v1alpha1.ReasonSnapshotTooLarge:

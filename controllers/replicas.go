@@ -67,6 +67,7 @@ func (op *Operator) hear(ctx context.Context) error {
 	if err := op.cache.List(ctx, &pods, client.InNamespace(op.options.Namespace), client.MatchingLabelsSelector{Selector: op.options.Replicas}, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list the exchanger's Pods: %w", err)
 	}
+	op.appoint(ctx, pods.Items)
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(gather.GVK(gather.ExchangerReplica + "List"))
 	if err := op.cache.List(ctx, list, client.InNamespace(op.options.Namespace), client.UnsafeDisableDeepCopy); err != nil {

@@ -260,41 +260,6 @@ var _ = Describe("The operator", func() {
 		Expect(w.pointer(ctx).Revision - before).To(BeNumerically("<", 2500))
 	})
 
-	It("says NoSharedStore where several replicas serve clients that need one, and counts it only then", func(ctx context.Context) {
-		w := newWorld()
-		shop := w.tenant()
-		apply(ctx, everything(shop))
-		w.run()
-		one, two := w.replica(ctx, "exchanger-1"), w.replica(ctx, "exchanger-2")
-		Eventually(w.policies(ctx)).Should(ConsistOf(shop + "/staff"))
-		acknowledged := func() {
-			for _, pod := range []*corev1.Pod{one, two} {
-				w.acknowledge(ctx, pod, w.pointer(ctx).Revision, 0)
-			}
-		}
-		acknowledged()
-		Eventually(condition(ctx, gather.TokenService, "", "default", "StoreReady")).Should(Equal("False/NoSharedStore"))
-		Eventually(condition(ctx, gather.TokenService, "", "default", "Ready")).Should(Equal("True/Ready"))
-		apply(ctx, fmt.Sprintf(`
-apiVersion: exchequer.dev/v1alpha1
-kind: ExchangeClient
-metadata: {namespace: %s, name: signer}
-spec:
-  authentication:
-  - privateKeyJWT: {inline: %s}
-`, shop, jwks))
-		Eventually(condition(ctx, gather.TokenService, "", "default", "Ready")).Should(Equal("False/NoSharedStore"))
-		Expect(api.Delete(ctx, two)).To(Succeed())
-		Eventually(condition(ctx, gather.TokenService, "", "default", "StoreReady")).Should(Equal("True/StoreReady"))
-		acknowledged()
-		Eventually(condition(ctx, gather.TokenService, "", "default", "Ready")).Should(Equal("True/Ready"))
-		By("replicas that are deleted count no more")
-		Eventually(func() any {
-			r, _ := nested(get(ctx, gather.TokenService, "", "default"), "replicas").(map[string]any)
-			return r["serving"]
-		}).Should(BeEquivalentTo(1))
-	})
-
 	It("latches Programmed: a replica that comes or goes changes nothing about what was acknowledged", func(ctx context.Context) {
 		w := newWorld()
 		shop := w.tenant()

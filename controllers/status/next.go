@@ -49,6 +49,9 @@ type World struct {
 	Revision uint64
 	// PublishedAt is when that was.
 	PublishedAt time.Time
+	// Memory says that one replica is there, and no other in any state, which serves
+	// and keeps one-time state in its memory.
+	Memory bool
 	// Held says why nothing is published at all; empty when it is.
 	Held *Held
 	Now  time.Time
@@ -159,15 +162,16 @@ func (v *Verdict) conditions(old map[string]any, before map[string]metav1.Condit
 				out, counted = append(out, *v.Service.KeysReady), append(counted, *v.Service.KeysReady)
 			}
 			v.storeReady(&c, w)
-			out = append(out, c)
-			if v.Service == nil || v.Service.OneTime == 0 {
-				continue // Nobody misses what nobody uses.
-			}
-			counted = append(counted, c)
+			out = append(out, c) // It does not count: whom it refuses says so, and is not everybody.
 			continue
 		}
 		out = append(out, c)
 		counted = append(counted, c)
+	}
+	if v.Said.OneTime && len(w.Replicas.Acknowledged) > 0 && !w.stored() {
+		// Where nothing serves at all, as while a replica is replaced, this is no other
+		// than everything else.
+		counted = append(counted, v.refused())
 	}
 	return append(out, translate.Summarize(counted, v.Said.Generation))
 }
@@ -204,15 +208,34 @@ func (v *Verdict) programmed(c *metav1.Condition, old map[string]any, before map
 func (v *Verdict) Acknowledged(r *Replicas) bool { return v.Since > 0 && r.all(v.Since) }
 
 func (v *Verdict) storeReady(c *metav1.Condition, w *World) {
-	if w.Replicas.stored() {
+	if w.stored() {
 		c.Status, c.Reason, c.Message = metav1.ConditionTrue, v1alpha1.ReasonStoreReady, "one-time state is kept where every replica that serves sees it"
 		return
 	}
 	c.Status, c.Reason = metav1.ConditionFalse, v1alpha1.ReasonNoSharedStore
-	c.Message = "several replicas serve and do not share one-time state; nothing in force needs it"
-	if v.Service != nil && v.Service.OneTime > 0 {
-		c.Message = fmt.Sprintf("several replicas serve and do not share one-time state, so that %d clients that authenticate with privateKeyJWT are refused: run one replica, "+
-			"or have those clients authenticate with their service account", v.Service.OneTime)
+	switch len(w.Replicas.Acknowledged) {
+	case 0:
+		c.Message = "no replica of the exchanger serves, so that there is none to keep one-time state"
+	case 1:
+		c.Message = "the replica that serves keeps no one-time state, or is not the only one that there is"
+	default:
+		c.Message = "several replicas serve and do not share one-time state"
+	}
+	if v.Service == nil || v.Service.OneTime == 0 {
+		c.Message += "; nothing in force needs it"
+		return
+	}
+	c.Message += fmt.Sprintf(", so that client assertions (privateKeyJWT) are refused, which %d clients may send: run one replica with --store=memory "+
+		"(exchanger.replicas: 1 in the chart), or have those clients authenticate with their service account", v.Service.OneTime)
+}
+
+// refused is why a client is not ready that has nothing but what is good only once.
+// It is no condition of its own: nothing about the client is wrong.
+func (v *Verdict) refused() metav1.Condition {
+	return metav1.Condition{
+		Type: "authentication", Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNoSharedStore, ObservedGeneration: v.Said.Generation,
+		Message: "client assertions (privateKeyJWT) are refused, since no one-time state is kept: the TokenService's condition StoreReady says why. " +
+			"Another way to authenticate, such as kubernetesServiceAccount, would work",
 	}
 }
 

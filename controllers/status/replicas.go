@@ -43,5 +43,7 @@ func (r *Replicas) current(revision uint64) int {
 	return n
 }
 
-// stored says whether one-time state is kept where all replicas see it.
-func (r *Replicas) stored() bool { return r.SharedStore || len(r.Acknowledged) <= 1 }
+// stored says whether one-time state is kept where all replicas that serve see it.
+func (w *World) stored() bool {
+	return w.Replicas.SharedStore || (w.Memory && len(w.Replicas.Acknowledged) == 1)
+}

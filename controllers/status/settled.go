@@ -14,9 +14,10 @@ import (
 
 // Settled says, of a stored status that differs in nothing, that only another
 // object or another verdict can change that: what it waited for has happened, and
-// latches. A TokenService counts replicas and is never settled.
+// latches. A TokenService counts replicas and is never settled, nor is a client that
+// hangs on how many there are.
 func (v *Verdict) Settled(stored *unstructured.Unstructured) bool {
-	if v.Service != nil {
+	if v.Service != nil || v.Said.OneTime {
 		return false
 	}
 	old, _ := stored.Object["status"].(map[string]any)
@@ -27,6 +28,6 @@ func (v *Verdict) Settled(stored *unstructured.Unstructured) bool {
 func (v *Verdict) Same(other *Verdict) bool {
 	a, b := v.Said, other.Said
 	return v.UID == other.UID && v.Anew == other.Anew && v.Service == nil && other.Service == nil && slices.Equal(v.KeyIDs, other.KeyIDs) &&
-		a.Generation == b.Generation && a.InputDigest == b.InputDigest && a.ClientID == b.ClientID &&
+		a.Generation == b.Generation && a.InputDigest == b.InputDigest && a.OneTime == b.OneTime && a.ClientID == b.ClientID &&
 		slices.Equal(a.Unmatched, b.Unmatched) && slices.Equal(a.Conditions, b.Conditions)
 }
