@@ -25,7 +25,7 @@ func noise(bytes int) string {
 	const alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	b := make([]byte, bytes)
 	for i := range b {
-		b[i] = alphabet[rand.IntN(len(alphabet))] //nolint:gosec // no secret
+		b[i] = alphabet[rand.IntN(len(alphabet))]
 	}
 	return string(b)
 }

@@ -32,8 +32,14 @@ func TestF247EveryReferenceIntoAnotherNamespaceIsKnownAndInBounds(t *testing.T) 
 	t.Parallel()
 	found := map[string]bool{}
 	for _, root := range []any{
-		v1alpha1.TokenServiceSpec{}, v1alpha1.TrustedIssuerSpec{}, v1alpha1.ExchangeClientSpec{}, v1alpha1.ClientScopeSpec{},
-		v1alpha1.ExchangePolicySpec{}, v1alpha1.ImpersonationGrantSpec{}, v1alpha1.ExternalTargetSpec{}, v1alpha1.TokenRevocationSpec{},
+		v1alpha1.TokenServiceSpec{},
+		v1alpha1.TrustedIssuerSpec{},
+		v1alpha1.ExchangeClientSpec{},
+		v1alpha1.ClientScopeSpec{},
+		v1alpha1.ExchangePolicySpec{},
+		v1alpha1.ImpersonationGrantSpec{},
+		v1alpha1.ExternalTargetSpec{},
+		v1alpha1.TokenRevocationSpec{},
 	} {
 		namespaceFields(reflect.TypeOf(root), map[reflect.Type]bool{}, found)
 	}
