@@ -22,7 +22,7 @@ const (
 	ConditionExamplesPassed = "ExamplesPassed"
 
 	// ConditionStoreReady is true when the shared one-time state of a
-	// TokenService is there for the replicas that run.
+	// TokenService is there for the replicas that run. Ready does not count it.
 	ConditionStoreReady = "StoreReady"
 
 	// ConditionKeysReady is true when a TokenService has a key that signs and its
@@ -113,7 +113,9 @@ const (
 	// ReasonStoreReady is the reason of a true StoreReady.
 	ReasonStoreReady = "StoreReady"
 
-	// ReasonNoSharedStore says that several replicas run without shared state.
+	// ReasonNoSharedStore says that no one-time state is kept that all replicas see:
+	// of a TokenService as its StoreReady, and as Ready of an ExchangeClient that has
+	// no way to authenticate but what is good once.
 	ReasonNoSharedStore = "NoSharedStore"
 
 	// ReasonKeysReady is the reason of a true KeysReady.
