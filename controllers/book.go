@@ -32,6 +32,10 @@ func (b *book) judge(all *gather.Gathered, result *translate.Result, published *
 	next := make(map[gather.Key]*status.Verdict, len(result.Statuses))
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	// A number beyond the next one was taken because replicas have acknowledged or
+	// refused what this history does not have, as after a restored etcd: what they said
+	// of the numbers between is about something else.
+	leapt := published != nil && published.Revision > b.world.Revision+1
 	for i := range result.Statuses {
 		said := &result.Statuses[i]
 		key := gather.Key{Kind: said.Kind, NamespacedName: types.NamespacedName{Namespace: said.Namespace, Name: said.Name}}
@@ -41,6 +45,9 @@ func (b *book) judge(all *gather.Gathered, result *translate.Result, published *
 		}
 		if was := b.verdicts[key]; was != nil && was.UID == v.UID && was.Said.InputDigest == said.InputDigest {
 			v.Since, v.Anew = was.Since, was.Anew
+			if leapt {
+				v.Since = 0
+			}
 		} else {
 			// Back at what it was before, it is not what a stored status speaks of.
 			v.Anew = was != nil && was.UID == v.UID
