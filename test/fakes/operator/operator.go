@@ -40,8 +40,10 @@ type Operator struct {
 	Namespace string
 	// Current is the pointer that was published last.
 	Current *wire.Pointer
-	shelf   *shelf
-	ring    *keys.Ring
+	// sole is the UID of the Pod that is named the only one.
+	sole  string
+	shelf *shelf
+	ring  *keys.Ring
 }
 
 // New makes a namespace in which nothing is published yet.
@@ -132,9 +134,23 @@ func (o *Operator) PublishAs(spec *policy.Spec, revision uint64) wire.Pointer {
 	o.t.Helper()
 	o.storeKeys(spec)
 	plan := o.Slots(spec, revision)
-	o.Secret(wire.PointerName, map[string][]byte{wire.PointerKey: plan.Pointer.Marshal(), wire.HeartbeatKey: []byte("2026-01-02T03:04:05Z")})
 	o.Current = &plan.Pointer
+	o.point()
 	return plan.Pointer
+}
+
+// Appoint says which Pod is the only one; an empty UID is none.
+func (o *Operator) Appoint(uid string) {
+	o.t.Helper()
+	o.sole = uid
+	o.point()
+}
+
+func (o *Operator) point() {
+	o.t.Helper()
+	o.Secret(wire.PointerName, map[string][]byte{
+		wire.PointerKey: o.Current.Marshal(), wire.HeartbeatKey: []byte("2026-01-02T03:04:05Z"), wire.SoleKey: []byte(o.sole),
+	})
 }
 
 // Slots writes the chunks and not the pointer.
