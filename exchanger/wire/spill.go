@@ -67,7 +67,16 @@ func (l layout) pack(objects [][]object, current *Pointer) ([]*packed, error) {
 	if _, err := l.tooFull(chunks, nil); err != nil {
 		return nil, err
 	}
+	whole := 0
+	for _, c := range chunks {
+		if c != nil {
+			whole += len(c.data)
+		}
+	}
 	for _, most := range l.room() {
+		if whole > len(chunks)*l.limit {
+			break // Wherever it lies.
+		}
 		spilt := slices.Clone(chunks)
 		if !l.spill(spilt, over, most) {
 			break
