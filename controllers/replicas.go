@@ -22,12 +22,16 @@ const (
 	// maxRevision is the largest revision that a pointer can have.
 	maxRevision = 1<<53 - 1
 	// maxAhead is how far beyond what is published a replica can know more: etcd was
-	// set back that many publications. A thousand a second take 49 days for it. Forged
-	// acknowledgements, one every raiseEvery, take 242 days to use up all numbers.
-	maxAhead = 1 << 32
-	// maxUnpublished is the same where nothing is published: a thousand publications a
-	// second reach it in 69 years.
-	maxUnpublished = 1 << 41
+	// set back that many publications. One every second takes 194 days for it. It is a
+	// small part of what replicas follow at once: one that was cut off from the API
+	// server while forged acknowledgements moved the number 256 times, which takes them
+	// 42 minutes, still follows.
+	maxAhead = wire.MaxAhead >> 8
+	// maxUnpublished is the same where nothing is published: what is published next is
+	// followed by a replica of any smaller revision. One every second takes 136 years.
+	maxUnpublished = wire.MaxAhead - 1
+	// maxFollowed leaves room for a replica that starts to follow.
+	maxFollowed = maxRevision - wire.MaxAhead - 1
 	// raiseEvery is how often everything is published anew, with nothing changed, since
 	// a replica knows of a newer revision. Once is enough after etcd was set back.
 	raiseEvery = 10 * time.Second
@@ -141,7 +145,7 @@ func most(published uint64) uint64 {
 	if published == 0 {
 		return maxUnpublished
 	}
-	return min(published+maxAhead, maxRevision-1)
+	return min(published+maxAhead, maxFollowed)
 }
 
 // complain tells of a revision that no controller can have published.
