@@ -62,7 +62,7 @@ spec:
 }
 
 var _ = Describe("One-time state", func() {
-	It("is for the only Pod that there is, in whatever state, and each change is told at once", func(ctx context.Context) {
+	It("F297: is for the only Pod that there is, in whatever state, and each change is told at once", func(ctx context.Context) {
 		w := newWorld()
 		apply(ctx, everything(w.tenant()))
 		one := w.withStore(ctx, "exchanger-1", "memory")
@@ -94,7 +94,7 @@ var _ = Describe("One-time state", func() {
 		Eventually(w.sole(ctx)).Should(BeEmpty())
 	})
 
-	It("is told true by StoreReady, which takes readiness from those alone who have no other way in", func(ctx context.Context) {
+	It("F297: is told true by StoreReady, which takes readiness from those alone who have no other way in", func(ctx context.Context) {
 		w := newWorld()
 		shop := w.tenant()
 		apply(ctx, everything(shop))
