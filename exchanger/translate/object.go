@@ -67,9 +67,9 @@ func newObject(kind string, meta *metav1.ObjectMeta, suspended bool, spec any) *
 
 const (
 	// maxObjectBytes bounds one object, so that a few of them cannot fill a chunk of the
-	// snapshot, which has 900 KiB when compressed. A key set, of 256 KiB at most, is the
-	// largest thing that an object may hold; no other comes near.
-	maxObjectBytes = 320 << 10
+	// snapshot, which has 900 KiB when compressed. Whoever gathers objects in a cluster does
+	// not even keep larger ones; client-side kubectl apply cannot store them.
+	maxObjectBytes = 256 << 10
 	// maxLabels is several times what tools put on an object. Labels are published, for
 	// selectors and expressions.
 	maxLabels = 64
