@@ -151,7 +151,7 @@ func (p *Plane) StartServer(ctx context.Context) error {
 
 // Freeze stops the API server between two instructions: connections stay open
 // and nothing is answered.
-func (p *Plane) Freeze() error { return p.server.Signal(syscall.SIGSTOP) }
+func (p *Plane) Freeze() error { return p.server.halt() }
 
 // Thaw lets it go on.
 func (p *Plane) Thaw() error { return p.server.Signal(syscall.SIGCONT) }
@@ -160,7 +160,7 @@ func (p *Plane) Thaw() error { return p.server.Signal(syscall.SIGCONT) }
 func (p *Plane) Keep(name string) error {
 	// A process that is stopped writes nothing: what is copied is what a crash
 	// would leave, which etcd promises to start from.
-	if err := p.etcd.Signal(syscall.SIGSTOP); err != nil {
+	if err := p.etcd.halt(); err != nil {
 		return err
 	}
 	return errors.Join(copyTree(p.etcdData(), filepath.Join(p.dir, "kept-"+name)), p.etcd.Signal(syscall.SIGCONT))

@@ -189,6 +189,30 @@ func (p *Process) CPU() time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
+// halt stops the process between two instructions, and returns when every thread has:
+// the signal alone is only asked for.
+func (p *Process) halt() error {
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	return until(context.Background(), 10*time.Second, p.name+" has stopped", func(context.Context) error {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.PID()))
+		if err != nil {
+			return err
+		}
+		for _, thread := range threads {
+			raw, err := os.ReadFile(thread)
+			if err != nil {
+				continue // it has ended
+			}
+			if _, rest, _ := strings.Cut(string(raw), ") "); !strings.HasPrefix(rest, "T") {
+				return fmt.Errorf("a thread is in state %.1s", rest)
+			}
+		}
+		return nil
+	})
+}
+
 // Ports come from below those that systems give to outgoing connections (32768 and
 // up on Linux): one of these may be taken by somebody's connection between the look
 // and the use, or while the program that has it is stopped.
