@@ -21,12 +21,19 @@ type MemoryLimits struct {
 	// about 130 bytes (a 32-byte key and a time, in a map and in a heap), so that
 	// is 70 MiB, and eight owners at their quota.
 	Total int
+	// Bytes bounds the values that are kept for all, and OwnerBytes those of one
+	// owner; default 256 MiB and 32 MiB. A refresh family or an opaque token has 1 to
+	// 2 KiB, so that is a hundred thousand of them, and eight owners at their quota.
+	Bytes, OwnerBytes int
 }
 
 // The defaults of MemoryLimits.
 const (
 	DefaultPerOwner = 1 << 16
 	DefaultTotal    = 1 << 19
+
+	DefaultBytes      = 256 << 20
+	DefaultOwnerBytes = 32 << 20
 )
 
 // shards spread owners over locks. All uses of one owner meet in one shard,
@@ -41,6 +48,7 @@ type Memory struct {
 	seed   maphash.Seed
 	total  atomic.Int64
 	shards [shards]shard
+	values values
 }
 
 type shard struct {
@@ -57,12 +65,7 @@ type ownerKey struct {
 // forget those that are over before anything is added.
 type owner struct {
 	used  map[Key]struct{}
-	queue []use
-}
-
-type use struct {
-	until int64 // nanoseconds since 1970
-	key   Key
+	queue uses
 }
 
 // NewMemory makes an empty store that reads the time from now.
@@ -73,7 +76,13 @@ func NewMemory(now func() time.Time, limits MemoryLimits) *Memory {
 	if limits.Total <= 0 {
 		limits.Total = DefaultTotal
 	}
-	m := &Memory{now: now, since: nextSecond(now()), limits: limits, seed: maphash.MakeSeed()}
+	if limits.Bytes <= 0 {
+		limits.Bytes = DefaultBytes
+	}
+	if limits.OwnerBytes <= 0 {
+		limits.OwnerBytes = DefaultOwnerBytes
+	}
+	m := &Memory{now: now, since: nextSecond(now()), limits: limits, seed: maphash.MakeSeed(), values: newValues(limits)}
 	for i := range m.shards {
 		m.shards[i].owners = map[ownerKey]*owner{}
 	}
@@ -127,8 +136,8 @@ func (m *Memory) Run(ctx context.Context) error {
 	}
 }
 
-// Len is the number of uses that are held in memory, over or not.
-func (m *Memory) Len() int { return int(m.total.Load()) }
+// Len is the number of uses and values that are held in memory, over or not.
+func (m *Memory) Len() int { return int(m.total.Load()) + m.values.len() }
 
 // Once implements [Store].
 func (m *Memory) Once(ctx context.Context, purpose Purpose, ownerName, id string, until time.Time) (bool, error) {
@@ -162,7 +171,7 @@ func (m *Memory) Once(ctx context.Context, purpose Purpose, ownerName, id string
 	}
 	s.owners[ok] = o
 	o.used[key] = struct{}{}
-	o.push(use{end, key})
+	o.queue.push(use{end, key})
 	return true, nil
 }
 
@@ -211,13 +220,16 @@ func (m *Memory) Sweep() {
 		m.sweep(s, now, nil)
 		s.mu.Unlock()
 	}
+	m.values.mu.Lock()
+	defer m.values.mu.Unlock()
+	m.values.forget(now)
 }
 
 // forget drops the uses that are over at now, at that very moment included.
 func (m *Memory) forget(o *owner, now int64) {
 	n := 0
 	for len(o.queue) > 0 && o.queue[0].until <= now {
-		delete(o.used, o.pop().key)
+		delete(o.used, o.queue.pop().key)
 		n++
 	}
 	if n > 0 {
@@ -227,41 +239,4 @@ func (m *Memory) forget(o *owner, now int64) {
 		// A Go map keeps the memory of its largest moment.
 		o.used, o.queue = map[Key]struct{}{}, nil
 	}
-}
-
-// push and pop keep queue a binary heap with the earliest end first. It is
-// written out because container/heap would box every entry.
-func (o *owner) push(u use) {
-	q := append(o.queue, u)
-	for i := len(q) - 1; i > 0; {
-		parent := (i - 1) / 2
-		if q[parent].until <= q[i].until {
-			break
-		}
-		q[parent], q[i] = q[i], q[parent]
-		i = parent
-	}
-	o.queue = q
-}
-
-func (o *owner) pop() use {
-	q := o.queue
-	top, last := q[0], len(q)-1
-	q[0] = q[last]
-	q = q[:last]
-	for i := 0; ; {
-		least := i
-		for _, child := range [...]int{2*i + 1, 2*i + 2} {
-			if child < last && q[child].until < q[least].until {
-				least = child
-			}
-		}
-		if least == i {
-			break
-		}
-		q[least], q[i] = q[i], q[least]
-		i = least
-	}
-	o.queue = q
-	return top
 }

@@ -18,6 +18,32 @@ func (None) Once(context.Context, Purpose, string, string, time.Time) (bool, err
 	return false, ErrUnavailable
 }
 
+// Put implements [Store]: it is always [ErrUnavailable].
+func (None) Put(context.Context, Purpose, string, string, []byte, time.Time) error {
+	return ErrUnavailable
+}
+
+// Get implements [Store]: it is always [ErrUnavailable].
+func (None) Get(context.Context, Purpose, string) ([]byte, bool, error) {
+	return nil, false, ErrUnavailable
+}
+
+// Take implements [Store]: it is always [ErrUnavailable].
+func (None) Take(context.Context, Purpose, string) ([]byte, bool, error) {
+	return nil, false, ErrUnavailable
+}
+
+// Swap implements [Store]: it is always [ErrUnavailable].
+func (None) Swap(context.Context, Purpose, string, []byte, []byte, time.Time) (bool, error) {
+	return false, ErrUnavailable
+}
+
+// Any implements [Store]: it is always [ErrUnavailable]. Where nothing is ever kept,
+// nothing was ever put either; whoever wants to hold on to that asks whether it is None.
+func (None) Any(context.Context, Purpose, []string) (bool, error) {
+	return false, ErrUnavailable
+}
+
 // Since implements [Store]. It is the zero time: a credential is not wrong because
 // it was issued before this process, it is refused when it is to be used.
 func (None) Since() time.Time { return time.Time{} }

@@ -78,12 +78,73 @@ func (s *Sole) Since() time.Time {
 // Once implements [Store]: it is [ErrUnavailable] while the process is not the only
 // one, and up to the first whole second after it has become that.
 func (s *Sole) Once(ctx context.Context, purpose Purpose, owner, id string, until time.Time) (bool, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if !s.held || s.memory.now().Before(s.since) {
-		return false, ErrUnavailable
+	end, err := s.begin()
+	if err != nil {
+		return false, err
 	}
+	defer end()
 	return s.memory.Once(ctx, purpose, owner, id, until)
+}
+
+// begin keeps the answer to Hold as it is until end is called.
+func (s *Sole) begin() (end func(), err error) {
+	s.mu.RLock()
+	if !s.held || s.memory.now().Before(s.since) {
+		s.mu.RUnlock()
+		return nil, ErrUnavailable
+	}
+	return s.mu.RUnlock, nil
+}
+
+// Put implements [Store], as Once does. What it keeps it keeps while others are the
+// only one: they cannot have used it, for it is here alone.
+func (s *Sole) Put(ctx context.Context, purpose Purpose, owner, id string, value []byte, until time.Time) error {
+	end, err := s.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
+	return s.memory.Put(ctx, purpose, owner, id, value, until)
+}
+
+// Get implements [Store], as Once does.
+func (s *Sole) Get(ctx context.Context, purpose Purpose, id string) ([]byte, bool, error) {
+	end, err := s.begin()
+	if err != nil {
+		return nil, false, err
+	}
+	defer end()
+	return s.memory.Get(ctx, purpose, id)
+}
+
+// Take implements [Store], as Once does.
+func (s *Sole) Take(ctx context.Context, purpose Purpose, id string) ([]byte, bool, error) {
+	end, err := s.begin()
+	if err != nil {
+		return nil, false, err
+	}
+	defer end()
+	return s.memory.Take(ctx, purpose, id)
+}
+
+// Swap implements [Store], as Once does.
+func (s *Sole) Swap(ctx context.Context, purpose Purpose, id string, old, replacement []byte, until time.Time) (bool, error) {
+	end, err := s.begin()
+	if err != nil {
+		return false, err
+	}
+	defer end()
+	return s.memory.Swap(ctx, purpose, id, old, replacement, until)
+}
+
+// Any implements [Store], as Once does.
+func (s *Sole) Any(ctx context.Context, purpose Purpose, ids []string) (bool, error) {
+	end, err := s.begin()
+	if err != nil {
+		return false, err
+	}
+	defer end()
+	return s.memory.Any(ctx, purpose, ids)
 }
 
 // Run forgets what is over, now and then, until ctx ends. It returns nil.
