@@ -72,7 +72,7 @@ func TestTheOrderOfARequest(t *testing.T) {
 			reason: policy.GrantUnsupported, steps: "form",
 		},
 		"a DPoP proof, which nobody would look at, ends before the client": {
-			form: func(w *world) url.Values { return form(w.token(nil), nil) }, call: func(c *oauth.Call) { c.HasDPoP = true },
+			form: func(w *world) url.Values { return form(w.token(nil), nil) }, call: func(c *oauth.Call) { c.DPoP = []string{"a.b.c"} },
 			reason: policy.ParameterUnsupported, steps: "form",
 		},
 		"a client that does not authenticate ends before its token is looked at": {

@@ -4,6 +4,7 @@
 package oauth
 
 import (
+	"crypto/x509"
 	"net/netip"
 	"time"
 
@@ -22,8 +23,15 @@ type Call struct {
 	// Authorization is the header's value, empty when absent. It has been checked
 	// that there is at most one.
 	Authorization string
-	// HasDPoP says that a DPoP header was sent.
-	HasDPoP bool
+	// DPoP are the values of the DPoP headers; more than one is a mistake.
+	DPoP []string
+	// Endpoint is the URL of the token endpoint that was asked, as the issuer publishes
+	// it: what a DPoP proof must name (RFC 9449 section 4.3).
+	Endpoint string
+	// Certificates are the client's TLS certificates as they were presented, its own
+	// first; nil when it showed none. That the client has the key was proved by the
+	// handshake; who vouches for it was not looked at.
+	Certificates []*x509.Certificate
 	// CorrelationID is ours: 128 random bits or more, printable ASCII.
 	CorrelationID string
 	// Peer is the address of the connection, never a header's.

@@ -291,9 +291,9 @@ func escapeAll(v url.Values) string {
 func TestTypesThatCanBeAskedForAreTyped(t *testing.T) {
 	t.Parallel()
 	for urn, want := range map[string]policy.TokenType{
-		URNAccessToken: policy.TypeAccessToken, URNJWT: policy.TypeJWT, URNIDToken: TypeIDToken,
-		URNRefreshToken: TypeRefreshToken, URNSAML2: TypeSAML2, URNTransaction: TypeTransaction,
-		URNIDJAG: TypeIDJAG, URIHandover: TypeHandover,
+		URNAccessToken: policy.TypeAccessToken, URNJWT: policy.TypeJWT, URNIDToken: policy.TypeIDToken,
+		URNRefreshToken: policy.TypeRefreshToken, URNSAML2: policy.TypeSAML2, URNTransaction: policy.TypeTransaction,
+		URNIDJAG: policy.TypeIDJAG, URIHandover: policy.TypeHandover,
 	} {
 		t.Run("F34, R25: "+urn, func(t *testing.T) {
 			t.Parallel()

@@ -18,8 +18,8 @@ func (p *Params) encode() string {
 	v := url.Values{"audience": p.Audiences, "resource": p.Resources}
 	urn := map[policy.PresentedAs]string{policy.AsAccessToken: URNAccessToken, policy.AsIDToken: URNIDToken, policy.AsJWT: URNJWT}
 	wanted := map[policy.TokenType]string{
-		policy.TypeAccessToken: URNAccessToken, policy.TypeJWT: URNJWT, TypeIDToken: URNIDToken, TypeRefreshToken: URNRefreshToken,
-		TypeSAML2: URNSAML2, TypeTransaction: URNTransaction, TypeIDJAG: URNIDJAG, TypeHandover: URIHandover,
+		policy.TypeAccessToken: URNAccessToken, policy.TypeJWT: URNJWT, policy.TypeIDToken: URNIDToken, policy.TypeRefreshToken: URNRefreshToken,
+		policy.TypeSAML2: URNSAML2, policy.TypeTransaction: URNTransaction, policy.TypeIDJAG: URNIDJAG, policy.TypeHandover: URIHandover,
 	}
 	for name, value := range map[string]string{
 		"grant_type": p.GrantType, "client_id": p.ClientID, "client_secret": p.ClientSecret,

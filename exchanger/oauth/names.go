@@ -25,18 +25,6 @@ const (
 	URIHandover     = "https://exchequer.dev/token-type/handover"
 )
 
-// Token types that can be asked for by name and that no policy of this build can
-// grant: the decision refuses them, by the same check that refuses a type which
-// a policy does not list.
-const (
-	TypeIDToken      policy.TokenType = "IDToken"
-	TypeRefreshToken policy.TokenType = "RefreshToken"
-	TypeSAML2        policy.TokenType = "SAML2"
-	TypeTransaction  policy.TokenType = "TransactionToken"
-	TypeIDJAG        policy.TokenType = "IDJAG"
-	TypeHandover     policy.TokenType = "Handover"
-)
-
 // TokenTypeURN is the issued_token_type of what was minted; empty for a type
 // that this build does not mint.
 func TokenTypeURN(t policy.TokenType) string {
@@ -58,17 +46,17 @@ func ParseTokenType(urn string) (policy.TokenType, *policy.Refusal) {
 	case URNJWT:
 		return policy.TypeJWT, nil
 	case URNIDToken:
-		return TypeIDToken, nil
+		return policy.TypeIDToken, nil
 	case URNRefreshToken:
-		return TypeRefreshToken, nil
+		return policy.TypeRefreshToken, nil
 	case URNSAML2:
-		return TypeSAML2, nil
+		return policy.TypeSAML2, nil
 	case URNTransaction:
-		return TypeTransaction, nil
+		return policy.TypeTransaction, nil
 	case URNIDJAG:
-		return TypeIDJAG, nil
+		return policy.TypeIDJAG, nil
 	case URIHandover:
-		return TypeHandover, nil
+		return policy.TypeHandover, nil
 	}
 	return "", invalid("requested_token_type is none that this service knows")
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"slices"
 	"strings"
-	"time"
 )
 
 func (d *deciding) tokenService() *Refusal {
@@ -98,26 +97,6 @@ func (d *deciding) subjectTime() *Refusal {
 	}
 	return nil
 }
-
-func (d *deciding) subjectNotRevoked() *Refusal {
-	t := d.request.Subject
-	first := t.IssuedAt
-	if t.Issuer == SelfIssuer {
-		first = t.OriginIssuedAt
-		if before(t.IssuedAt, d.service.spec.RevokeIssuedBefore) {
-			return deny(TokenRevoked, "revokeIssuedBefore of TokenService "+d.service.spec.Name)
-		}
-		if c, ok := d.service.clients[t.ClientID]; ok && before(t.IssuedAt, c.spec.RevokeIssuedBefore) {
-			return deny(TokenRevoked, "revokeIssuedBefore of ExchangeClient "+c.spec.ID)
-		}
-	}
-	if before(first, d.issuer.spec.RevokeIssuedBefore) {
-		return deny(TokenRevoked, "revokeIssuedBefore of TrustedIssuer "+d.issuer.spec.Name)
-	}
-	return nil
-}
-
-func before(iat, bound time.Time) bool { return !bound.IsZero() && iat.Before(bound) }
 
 // subjectNoCredential keeps client credentials from being laundered into
 // subjects: of an issuer whose tokens authenticate clients, a token for a

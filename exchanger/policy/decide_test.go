@@ -220,7 +220,7 @@ func chainCases() map[string]decideCase {
 		"a token of ours from before the service's revocation is revoked": {ownToken(func(s *Spec, _ *Request) { s.Services[0].RevokeIssuedBefore = now() }), refusedBy("subjectNotRevoked", TokenRevoked)},
 		"a token of ours from before its client's revocation is revoked":  {ownToken(func(s *Spec, _ *Request) { clientNamed(s, "shop/frontend").RevokeIssuedBefore = now() }), refusedBy("subjectNotRevoked", TokenRevoked)},
 		"a token of ours whose first token was revoked is revoked":        {ownToken(func(s *Spec, _ *Request) { issuerNamed(s, "corp").RevokeIssuedBefore = now().Add(-90 * time.Second) }), refusedBy("subjectNotRevoked", TokenRevoked)},
-		"an actor token is refused where actors are forbidden":            {func(_ *Spec, r *Request) { r.HasActorToken = true }, refusedBy("actor", ActorForbidden)},
+		"an actor token is refused where actors are forbidden":            {func(_ *Spec, r *Request) { r.Actor = &Token{} }, refusedBy("actor", ActorForbidden)},
 		"R28: a token with act is refused where actors are forbidden":     {subject(func(t *Token) { t.Act = map[string]any{"sub": "x"} }), refusedBy("actor", ActorForbidden)},
 		"a token made under an impersonation is refused":                  {subject(func(t *Token) { t.Impersonator = map[string]any{"sub": "x"} }), refusedBy("impersonation", ImpersonationForbidden)},
 		"F144: a bound token without proof is refused":                    {subject(func(t *Token) { t.Confirmed = true }), refusedBy("binding", SubjectBinding)},

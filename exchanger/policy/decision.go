@@ -45,8 +45,39 @@ type Grant struct {
 	// Targets says which policy allowed which target.
 	Targets []TargetPolicy
 	Sealed  Sealed
+	// Act is the chain of actors of the token, outermost first, nil for none.
+	Act map[string]any
+	// Impersonator is who asked for a token that says only whom they are, nil when
+	// nobody did.
+	Impersonator *Impersonator
+	// Confirmation is the key that the token is bound to.
+	Confirmation Confirmation
+	// Opaque says that the token is a handle.
+	Opaque bool
+	// Refresh says whether a refresh token goes with it, and how long its family may
+	// live; zero is none.
+	Refresh Renewal
+	// External is the other server's part, nil where the token is minted here.
+	External *External
 	// TokenBytes bounds the minted token.
 	TokenBytes int
+}
+
+// Impersonator is the person, and the client in its hands, that a token was made for
+// under an ImpersonationGrant.
+type Impersonator struct {
+	Issuer   string `json:"iss"`
+	Subject  string `json:"sub"`
+	ClientID string `json:"client_id"`
+	Grant    string `json:"grant"`
+}
+
+// Renewal is what the policies of a grant say of refresh tokens.
+type Renewal struct {
+	// Idle is how long one may lie unused, EndsAt when the family ends.
+	Idle    time.Duration
+	EndsAt  time.Time
+	Offline bool
 }
 
 // GrantedClaim is one claim that a policy or a scope adds.

@@ -193,7 +193,7 @@ func (ref reference) allows(p *Policy, client *Client, issuer *Issuer, service *
 	if !names || !slices.Contains(p.SubjectClasses, s.Class) || !ref.addressed(p, client, issuer) || !slices.Contains(p.TokenTypes, r.TokenType) {
 		return nil, false, false
 	}
-	if r.HasActorToken || s.Act != nil || s.Impersonator != nil || s.Confirmed || s.MayAct != nil {
+	if r.Actor != nil || s.Act != nil || s.Impersonator != nil || s.Confirmed || s.MayAct != nil {
 		return nil, false, false
 	}
 	for _, rule := range slices.Concat(p.SubjectRules, p.Rules) {

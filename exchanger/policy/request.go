@@ -47,11 +47,15 @@ type Token struct {
 	Digest [sha256.Size]byte
 
 	// Act, MayAct and Impersonator are the token's claims of that name, nil when
-	// absent; Confirmed says that it carries cnf.
+	// absent; Confirmed says that it carries cnf, and Confirmation what cnf says.
 	Act          map[string]any
 	MayAct       map[string]any
 	Impersonator map[string]any
 	Confirmed    bool
+	Confirmation Confirmation
+	// Actors are the identities of act, outermost first, as they were verified: for
+	// tokens of ours, which carry them sealed. A foreign token's are raw.
+	Actors []Actor
 
 	// ACR, AMR and AuthTime travel only where the issuer maps them.
 	ACR      string
@@ -70,6 +74,42 @@ type Token struct {
 	Lineage []Ancestor
 }
 
+// Confirmation is the key that a token is bound to (RFC 7800): a DPoP key, a client
+// certificate, or both. Unknown says that cnf has a member which is neither, so
+// that nobody can prove possession.
+type Confirmation struct {
+	// JKT is the RFC 7638 thumbprint of a DPoP key (RFC 9449 section 6), X5T the
+	// x5t#S256 of a certificate (RFC 8705 section 3); both base64url.
+	JKT     string `json:"jkt,omitempty"`
+	X5T     string `json:"x5t#S256,omitempty"`
+	Unknown bool   `json:"-"`
+}
+
+// Proof is what a request proved to possess: every proof was verified, and one that
+// was sent and did not verify has refused the request already.
+type Proof struct {
+	// JKT is the key of the DPoP header, X5T the TLS client certificate.
+	JKT string
+	X5T string
+	// SubjectJKT is the key of the subject_token_proof.
+	SubjectJKT string
+}
+
+// Actor is one party of a chain of actors: what its token said (iss, sub), and, where
+// it was verified here, what that means.
+type Actor struct {
+	Issuer     string `json:"i,omitempty"`
+	RawIssuer  string `json:"r"`
+	RawSubject string `json:"s"`
+	// Subject is the mapped, prefixed subject.
+	Subject  string `json:"m,omitempty"`
+	ClientID string `json:"c,omitempty"`
+	// Username, Groups and Extra are the facts that rules over an actor may ask for.
+	Username string         `json:"u,omitempty"`
+	Groups   []string       `json:"g,omitempty"`
+	Extra    map[string]any `json:"e,omitempty"`
+}
+
 // ClientAuth is what client authentication found out.
 type ClientAuth struct {
 	// ID is the client's ID in the snapshot.
@@ -82,7 +122,21 @@ type ClientAuth struct {
 	// service-account token), empty otherwise.
 	Issuer  string
 	Subject string
+	// Public says that the client has shown no credential, because it can have none.
+	Public bool
 }
+
+// GrantType is the grant that a request uses.
+type GrantType uint8
+
+// The grants. The zero value is RFC 8693's.
+const (
+	GrantTokenExchange GrantType = iota
+	// GrantJWTBearer is RFC 7523's: the assertion is the subject.
+	GrantJWTBearer
+	// GrantRefresh renews what an exchange gave: the subject are the facts of then.
+	GrantRefresh
+)
 
 // PresentedAs is the family of token type URNs that a request may declare.
 type PresentedAs string
@@ -92,6 +146,12 @@ const (
 	AsAccessToken PresentedAs = "access_token"
 	AsIDToken     PresentedAs = "id_token"
 	AsJWT         PresentedAs = "jwt"
+	AsSAML2       PresentedAs = "saml2"
+	AsHandover    PresentedAs = "handover"
+	// AsOpaque is what an issuer's tokenTypeURI says.
+	AsOpaque PresentedAs = "opaque"
+	// AsAssertion is the assertion of the jwt-bearer grant.
+	AsAssertion PresentedAs = "assertion"
 )
 
 // Request is everything that [Snapshot.Decide] looks at.
@@ -99,13 +159,21 @@ type Request struct {
 	// Now is the time of the request, in UTC.
 	Now          time.Time
 	TokenService string
+	Grant        GrantType
 	Client       ClientAuth
 	Subject      *Token
 	SubjectAs    PresentedAs
-	// HasActorToken says that an actor token was sent.
-	HasActorToken bool
-	// HasProof says that a proof of possession was sent.
-	HasProof bool
+	// Actor is the actor token, nil when none was sent.
+	Actor   *Token
+	ActorAs PresentedAs
+	// RequestedSubject is who is to be impersonated, as the request names them.
+	RequestedSubject string
+	// Directory is what the directory of an issuer said of RequestedSubject, nil when
+	// it was not asked or knows nobody of that name.
+	Directory *KnownSubject
+	Proof     Proof
+	// Family is what a refresh token renews, nil for every other grant.
+	Family *Family
 	// Audiences and Resources are as they were asked, in that order.
 	Audiences []string
 	Resources []string
@@ -195,4 +263,16 @@ type Program interface {
 // Compiler compiles and type-checks expressions; package expr provides one.
 type Compiler interface {
 	Compile(env Environment, want ResultType, expression string) (Program, error)
+}
+
+// Family is a family of refresh tokens: what the first exchange gave, which every
+// renewal stays within.
+type Family struct {
+	ClientID string
+	Targets  []string
+	Scopes   []string
+	// Confirmation is the key of the first token, which renewals stay bound to.
+	Confirmation Confirmation
+	// EndsAt is when the family ends.
+	EndsAt time.Time
 }

@@ -55,7 +55,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, snapshot *policy.
 	call := &b.call
 	*call = oauth.Call{
 		Snapshot: snapshot, Service: svc, Start: s.now(), Peer: peer(r.RemoteAddr),
-		CorrelationID: rand.Text(), HasDPoP: len(r.Header["Dpop"]) > 0,
+		CorrelationID: rand.Text(), DPoP: r.Header["Dpop"],
 	}
 	ctx, span := s.config.Tracing.Serve(r.Context(), "token", func() telemetry.Carrier { return propagation.HeaderCarrier(r.Header) })
 	span.Correlate(call.CorrelationID)

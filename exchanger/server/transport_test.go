@@ -118,7 +118,7 @@ func TestRequestsThatReachTheUseCase(t *testing.T) {
 		}, check: func(c oauth.Call) bool { return c.Peer.String() == "127.0.0.1" }},
 		"F22: an Origin header":            {body: form(), change: func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }},
 		"an unknown name in the query":     {path: "?trace=1", body: form()},
-		"a DPoP header":                    {body: form(), change: func(r *http.Request) { r.Header.Set("DPoP", "a.b.c") }, check: func(c oauth.Call) bool { return c.HasDPoP }},
+		"a DPoP header":                    {body: form(), change: func(r *http.Request) { r.Header.Set("DPoP", "a.b.c") }, check: func(c oauth.Call) bool { return len(c.DPoP) == 1 && c.DPoP[0] == "a.b.c" }},
 		"a correlation ID of the caller's": {body: form(), change: func(r *http.Request) { r.Header.Set("X-Correlation-Id", "mine"); r.Header.Set("X-Request-Id", "mine") }, check: func(c oauth.Call) bool { return c.CorrelationID != "mine" && len(c.CorrelationID) >= 26 }},
 		"no body at all":                   {},
 	} {

@@ -204,7 +204,7 @@ func (x *example) request(svc *policy.TokenService, token *policy.Token) *policy
 	r := &policy.Request{
 		Now: x.now, TokenService: svc.Name(), Client: policy.ClientAuth{ID: x.given.Client}, Subject: token,
 		SubjectAs: policy.AsAccessToken, Audiences: x.given.Audience, Resources: x.given.Resource,
-		TokenType: policy.TokenType(x.given.RequestedTokenType), HasActorToken: x.given.Actor != nil,
+		TokenType: policy.TokenType(x.given.RequestedTokenType), Actor: exampleActor(x.given.Actor != nil),
 	}
 	switch x.class {
 	case policy.ClassIDToken:
@@ -297,4 +297,12 @@ func policiesOf(g *policy.Grant) string {
 		names = append(names, t.Policy)
 	}
 	return strings.Join(sortedSet(names), " and ")
+}
+
+// exampleActor stands for an actor token that an example gives.
+func exampleActor(given bool) *policy.Token {
+	if !given {
+		return nil
+	}
+	return &policy.Token{}
 }

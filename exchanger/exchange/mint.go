@@ -1,0 +1,34 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package exchange
+
+import (
+	"context"
+	"strings"
+
+	"github.com/exchequer-dev/exchequer/exchanger/oauth"
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
+)
+
+func (x *exchange) mint(ctx context.Context) *policy.Refusal {
+	current, _ := x.Keys.Current(x.call.Service.Name())
+	t, ref := x.minter.Mint(ctx, &x.decision, current, x.Now)
+	if ref != nil {
+		return ref
+	}
+	x.token = t
+	x.record.KeyID, x.record.TokenID, x.record.Transaction = t.KeyID, t.TokenID, t.Transaction
+	return nil
+}
+
+func (x *exchange) response() *oauth.Response {
+	g, _ := x.decision.Grant()
+	return &oauth.Response{
+		AccessToken:     x.token.Value,
+		IssuedTokenType: oauth.TokenTypeURN(g.TokenType),
+		TokenType:       oauth.TokenTypeBearer,
+		ExpiresIn:       x.token.ExpiresIn,
+		Scope:           strings.Join(g.Scopes, " "),
+	}
+}

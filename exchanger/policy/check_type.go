@@ -1,0 +1,38 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"slices"
+	"time"
+)
+
+func (j *judging) grantsType() *Refusal {
+	if slices.Contains(j.policy.spec.TokenTypes, j.request.TokenType) {
+		return nil
+	}
+	if t := j.request.TokenType; t != TypeAccessToken && t != TypeJWT {
+		return deny(TokenTypeNotGranted, "tokens of type "+string(t)+" are not served yet")
+	}
+	return deny(TokenTypeNotGranted, "token.types does not have "+string(j.request.TokenType))
+}
+
+// enoughLifetime takes the least of what policy, target, token service and the
+// subject token leave.
+func (j *judging) enoughLifetime() *Refusal {
+	s := j.service.spec
+	j.left = min(or(j.policy.spec.Lifetime, s.DefaultLifetime), or(j.target.client.Lifetime, s.DefaultLifetime), s.MaxLifetime,
+		j.request.Subject.ExpiresAt.Sub(j.request.Now))
+	if j.left < minRemaining {
+		return deny(LifetimeTooShort, "less than 10 seconds would be left")
+	}
+	return nil
+}
+
+func or(d, fallback time.Duration) time.Duration {
+	if d > 0 {
+		return d
+	}
+	return fallback
+}
