@@ -38,11 +38,9 @@ func (None) Swap(context.Context, Purpose, string, []byte, []byte, time.Time) (b
 	return false, ErrUnavailable
 }
 
-// Any implements [Store]: it is always [ErrUnavailable]. Where nothing is ever kept,
-// nothing was ever put either; whoever wants to hold on to that asks whether it is None.
-func (None) Any(context.Context, Purpose, []string) (bool, error) {
-	return false, ErrUnavailable
-}
+// Any implements [Store]: it is always false, since nothing was ever put. What must
+// stay refused where nothing is shared is declared, as a TokenRevocation.
+func (None) Any(context.Context, Purpose, []string) (bool, error) { return false, nil }
 
 // Since implements [Store]. It is the zero time: a credential is not wrong because
 // it was issued before this process, it is refused when it is to be used.

@@ -94,8 +94,8 @@ type Store interface {
 	Swap(ctx context.Context, purpose Purpose, id string, old, replacement []byte, until time.Time) (swapped bool, err error)
 
 	// Any reports whether a value is there for any of the identifiers, in one step;
-	// of none it is false. A false is about what was put from Since on: for what may
-	// have been put before, and lost with a store that has begun anew, see Since.
+	// of none it is false. A false is about what was put from Since on, and in a memory
+	// about what was put by this process: what has to last is kept elsewhere as well.
 	Any(ctx context.Context, purpose Purpose, ids []string) (found bool, err error)
 
 	// Since is the first whole second from which on the store has seen every
