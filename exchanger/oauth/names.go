@@ -7,8 +7,12 @@ import "github.com/exchequer-dev/exchequer/exchanger/policy"
 
 // The grant types whose names are known here.
 const (
-	// GrantTokenExchange is RFC 8693's, the one that this build serves.
+	// GrantTokenExchange is RFC 8693's.
 	GrantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+	// GrantJWTBearer is RFC 7523's.
+	GrantJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	// GrantRefreshToken is RFC 6749's (section 6).
+	GrantRefreshToken = "refresh_token"
 	// AssertionTypeJWT is the client_assertion_type of RFC 7523.
 	AssertionTypeJWT = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 )

@@ -21,16 +21,23 @@ const (
 // Params are the parameters of a token request, decoded and checked for form.
 // An empty string is an absent parameter (RFC 6749 section 3.2).
 type Params struct {
-	// GrantType is [GrantTokenExchange], the only one that ParseForm lets pass.
+	// GrantType is one of the grants that ParseForm lets pass; Grant is the same for
+	// the decision.
 	GrantType string
+	Grant     policy.GrantType
 
 	ClientID            string
 	ClientSecret        string
 	ClientAssertionType string
 	ClientAssertion     string
 
+	// SubjectToken is also the assertion of the jwt-bearer grant. SubjectURI is the
+	// token type of an opaque token, which selects its issuer.
 	SubjectToken string
 	SubjectAs    policy.PresentedAs
+	SubjectURI   string
+	// RefreshToken is set for the grant refresh_token alone.
+	RefreshToken string
 	// ActorToken and ActorAs are both set or both empty.
 	ActorToken string
 	ActorAs    policy.PresentedAs
@@ -48,12 +55,25 @@ type Params struct {
 	TokenType policy.TokenType
 }
 
+// served are the grants, and what each takes beside client credentials, targets
+// and scope. A known parameter of another grant refuses: it would be ignored.
+var served = map[string]struct { //nolint:gochecknoglobals // a table, never changed
+	grant policy.GrantType
+	takes []string
+}{
+	GrantTokenExchange: {policy.GrantTokenExchange, []string{
+		"subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type",
+	}},
+}
+
 // raw holds the values that can be judged only once all of them are known.
 type raw struct {
 	grant, scope                       string
 	subjectType, actorType, wantedType string
-	// refused is the first parameter by name that is known and not served.
+	// refused is the first parameter by name that is known and not served; given are
+	// those of one grant or another that are not empty.
 	refused string
+	given   []string
 }
 
 // field says where the value of a known parameter goes: nowhere for one that is
@@ -84,6 +104,11 @@ func (p *Params) field(r *raw, name string) (into *string, known bool) {
 		return &r.wantedType, true
 	}
 	return nil, slices.Contains(refusedParameters, name)
+}
+
+// common are the parameters that every grant takes.
+var common = []string{ //nolint:gochecknoglobals // a table, never changed
+	"grant_type", "client_id", "client_secret", "client_assertion_type", "client_assertion", "scope",
 }
 
 // refusedParameters change what a request means in another dialect or in a
@@ -133,15 +158,21 @@ func ParseForm(body []byte) (*Params, *policy.Refusal) {
 	if ref := p.collect(&r, pairs); ref != nil {
 		return nil, ref
 	}
+	g, known := served[r.grant]
 	switch {
 	case r.grant == "":
 		return nil, invalid("grant_type is missing")
-	case r.grant != GrantTokenExchange:
-		return nil, refuse(policy.GrantUnsupported, "grant_type is not "+GrantTokenExchange)
+	case !known:
+		return nil, refuse(policy.GrantUnsupported, "grant_type is none that is served")
 	case r.refused != "":
 		return nil, unsupported(r.refused + " is not served")
 	}
-	p.GrantType = GrantTokenExchange
+	for _, name := range r.given {
+		if !slices.Contains(g.takes, name) {
+			return nil, unsupported(name + " is not a parameter of this grant_type")
+		}
+	}
+	p.GrantType, p.Grant = r.grant, g.grant
 	if ref := p.tokens(&r); ref != nil {
 		return nil, ref
 	}
@@ -180,6 +211,9 @@ func (p *Params) collect(r *raw, pairs []pair) *policy.Refusal {
 			switch {
 			case into != nil:
 				*into = kv.value
+				if kv.value != "" && !slices.Contains(common, kv.name) {
+					r.given = append(r.given, kv.name)
+				}
 			case known && kv.value != "" && r.refused == "":
 				r.refused = kv.name
 			}
@@ -198,8 +232,22 @@ func appendSet(set []string, v string) []string {
 	return append(set, v)
 }
 
-// tokens checks the presented tokens and what they are presented as.
-func (p *Params) tokens(r *raw) (ref *policy.Refusal) {
+// tokens checks what the grant exchanges.
+func (p *Params) tokens(r *raw) *policy.Refusal {
+	switch p.Grant {
+	case policy.GrantTokenExchange:
+		return p.exchanged(r)
+	case policy.GrantJWTBearer:
+		p.SubjectAs = policy.AsAssertion
+		return bare("assertion", p.SubjectToken)
+	case policy.GrantRefresh:
+		return bare("refresh_token", p.RefreshToken)
+	}
+	return nil
+}
+
+// exchanged checks the presented tokens and what they are presented as.
+func (p *Params) exchanged(r *raw) (ref *policy.Refusal) {
 	switch {
 	case p.SubjectToken == "":
 		return invalid("subject_token is missing")
