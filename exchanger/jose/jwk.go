@@ -75,18 +75,26 @@ const (
 	tooManyMember = "the key has more than 64 members"
 )
 
-// parseKey reads one JWK. A non-empty why says why it is not used.
-func parseKey(jwk map[string]any) (key *PublicKey, why string) {
-	m := members(jwk)
-	if why := m.purpose(); why != "" {
+// parseKey reads one JWK of a set, whose `use`, where it has one, must be the given
+// one. A non-empty why says why it is not used.
+func parseKey(jwk map[string]any, use string) (key *PublicKey, why string) {
+	k := &PublicKey{}
+	if why := members(jwk).purpose(use); why != "" {
 		return nil, why
 	}
-	k := &PublicKey{}
 	k.keyID, _ = jwk["kid"].(string)
 	if k.keyID == "" || len(k.keyID) > maxKeyIDBytes {
 		return nil, noKeyID
 	}
-	switch jwk["kty"] {
+	if why := k.parseMaterial(jwk); why != "" {
+		return nil, why
+	}
+	return k, ""
+}
+
+// parseMaterial reads what the key is by its type, and what it is for.
+func (k *PublicKey) parseMaterial(m members) (why string) {
+	switch m["kty"] {
 	case "EC":
 		why = k.parseEC(m)
 	case "RSA":
@@ -101,17 +109,15 @@ func parseKey(jwk map[string]any) (key *PublicKey, why string) {
 	if why == "" {
 		why = k.parseAlgorithm(m)
 	}
-	if why != "" {
-		return nil, why
-	}
-	return k, ""
+	return why
 }
 
 // members is a JWK's JSON object.
 type members map[string]any
 
-// purpose refuses what is no public key for signatures, whatever its type.
-func (m members) purpose() string {
+// purpose refuses what is no public key for signatures, whatever its type. A key
+// that says what it is for must say the given use.
+func (m members) purpose(want string) string {
 	if len(m) > 64 {
 		return tooManyMember
 	}
@@ -123,7 +129,7 @@ func (m members) purpose() string {
 			return privateKey
 		}
 	}
-	if use, present := m["use"]; present && use != "sig" {
+	if use, present := m["use"]; present && use != any(want) {
 		return otherUse
 	}
 	ops, present := m["key_ops"]

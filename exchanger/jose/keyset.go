@@ -15,6 +15,10 @@ type KeySetOptions struct {
 	// MaxKeys bounds the entries; default 50. The largest RSA key, with its
 	// certificate chain, is about 5 KiB: 50 of them fill MaxBytes.
 	MaxKeys int
+	// SPIFFE reads a trust bundle (SPIFFE Trust Domain and Bundle, section 4): its
+	// keys are those of use jwt-svid, and its X.509 authorities those of use
+	// x509-svid. An entry without use is neither.
+	SPIFFE bool
 }
 
 // The defaults of KeySetOptions.
@@ -46,6 +50,10 @@ func (w Warning) String() string {
 type KeySet struct {
 	keys []*PublicKey
 	byID map[string]*PublicKey
+	// authorities are the certificates of a trust bundle, in DER.
+	authorities [][]byte
+	// bundle says that it is a trust bundle, and is written as one.
+	bundle bool
 }
 
 // ParseKeySet reads a JWK Set. An entry that cannot be used is left out with a
@@ -73,17 +81,27 @@ func ParseKeySet(b []byte, o KeySetOptions) (*KeySet, []Warning, error) {
 	if len(list) > o.MaxKeys {
 		return nil, nil, refuse(TooLarge, "the key set has too many keys")
 	}
-	return readKeys(list)
+	return readKeys(list, o.SPIFFE)
 }
 
-func readKeys(list []any) (*KeySet, []Warning, error) {
-	set := &KeySet{byID: make(map[string]*PublicKey, len(list))}
+func readKeys(list []any, bundle bool) (*KeySet, []Warning, error) {
+	set := &KeySet{byID: make(map[string]*PublicKey, len(list)), bundle: bundle}
 	seen := make(map[string]bool, len(list))
 	var warnings []Warning
 	for i, entry := range list {
 		jwk, ok := entry.(map[string]any)
 		if !ok {
 			warnings = append(warnings, Warning{i, notObject})
+			continue
+		}
+		if bundle && jwk["use"] == useX509SVID {
+			// A certificate is chosen by nobody, so that it needs no kid.
+			der, why := parseAuthority(jwk)
+			if why != "" {
+				warnings = append(warnings, Warning{i, why})
+				continue
+			}
+			set.authorities = append(set.authorities, der)
 			continue
 		}
 		// Unused keys count: a kid must not mean another key tomorrow because
@@ -94,7 +112,14 @@ func readKeys(list []any) (*KeySet, []Warning, error) {
 			}
 			seen[kid] = true
 		}
-		key, why := parseKey(jwk)
+		use := "sig"
+		if bundle {
+			use = useJWTSVID
+		}
+		key, why := parseKey(jwk, use)
+		if why == "" && bundle && jwk["use"] != use {
+			why = otherUse
+		}
 		if why != "" {
 			warnings = append(warnings, Warning{i, why})
 			continue
@@ -149,6 +174,9 @@ func (s *KeySet) KeyIDs() []string {
 
 // MarshalJSON encodes the set as RFC 7517 has it: what /jwks serves.
 func (s *KeySet) MarshalJSON() ([]byte, error) {
+	if s != nil && s.bundle {
+		return s.marshalBundle()
+	}
 	doc := struct {
 		Keys []*PublicKey `json:"keys"`
 	}{Keys: []*PublicKey{}}
