@@ -97,6 +97,10 @@ func errorFor(reason policy.Reason) (WireError, bool) {
 		return badRequest("invalid_request", "Policy does not allow this exchange."), true
 	case policy.RefreshReuse, policy.RefreshExpired:
 		return badRequest("invalid_grant", "The refresh token is not valid."), true
+	case policy.ProofInvalid:
+		return badRequest("invalid_dpop_proof", "The DPoP proof is not acceptable."), true
+	case policy.ProofNonce:
+		return badRequest("use_dpop_nonce", "The DPoP proof needs the nonce of the DPoP-Nonce header."), true
 	case policy.KeysUnavailable, policy.StoreUnavailable, policy.UpstreamUnavailable,
 		policy.SnapshotStale, policy.SignerUnavailable, policy.AuditUnavailable:
 		return unavailable(), true

@@ -62,6 +62,8 @@ func TestErrorCodes(t *testing.T) {
 		"R23, F78: a client without the grant": {400, "unauthorized_client", []policy.Reason{policy.ClientGrant}},
 		"R23, F26: another grant":              {400, "unsupported_grant_type", []policy.Reason{policy.GrantUnsupported}},
 		"a refresh token":                      {400, "invalid_grant", []policy.Reason{policy.RefreshReuse, policy.RefreshExpired}},
+		"a DPoP proof":                         {400, "invalid_dpop_proof", []policy.Reason{policy.ProofInvalid}},
+		"a DPoP nonce":                         {400, "use_dpop_nonce", []policy.Reason{policy.ProofNonce}},
 		"unable": {503, "temporarily_unavailable", []policy.Reason{
 			policy.KeysUnavailable, policy.StoreUnavailable, policy.SnapshotStale,
 			policy.SignerUnavailable, policy.AuditUnavailable, policy.UpstreamUnavailable,

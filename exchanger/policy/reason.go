@@ -100,6 +100,13 @@ const (
 	ReplayDetected Reason = "ReplayDetected"
 )
 
+// Reasons about proofs of possession (RFC 9449).
+const (
+	ProofInvalid Reason = "ProofInvalid"
+	// ProofNonce is for a proof that needs a nonce of ours, or a younger one.
+	ProofNonce Reason = "ProofNonce"
+)
+
 // Reasons for which nobody can tell now.
 const (
 	KeysUnavailable     Reason = "KeysUnavailable"
@@ -127,7 +134,7 @@ func Reasons() []Reason {
 		ImpersonationForbidden, ImpersonationGrant, ImpersonationReason,
 		ScopeUnknown, ScopeNotGranted, ScopeNotHeld, ScopeRule,
 		TokenTypeNotGranted, LifetimeTooShort, PolicyRule, ClaimConflict, ClaimInvalid, TokenTooLarge,
-		RefreshReuse, RefreshExpired, HandoverUsed, ReplayDetected,
+		RefreshReuse, RefreshExpired, HandoverUsed, ReplayDetected, ProofInvalid, ProofNonce,
 		KeysUnavailable, StoreUnavailable, UpstreamUnavailable, SnapshotStale, SignerUnavailable, AuditUnavailable,
 		RateLimited, RequestAborted, Internal,
 	}
