@@ -18,10 +18,6 @@ const (
 	// small enough that one changed policy writes little, large enough that a
 	// thousand policies (about 600 bytes each) are ten Secrets and not sixty-four.
 	averageBytes = 64 << 10
-	// sparseBytes is the average below which there are fewer again. A quarter of
-	// averageBytes: after k grew by one the average is half, so that it must halve
-	// once more before k shrinks, and a Spec at a boundary does not flap.
-	sparseBytes = averageBytes / 4
 	// maxCompressed is what goes into one Secret: its data may be 1 MiB, counted
 	// before base64, and metadata counts into etcd's 1.5 MiB for an object.
 	maxCompressed = 900 << 10
@@ -30,6 +26,16 @@ const (
 	// 16 MiB are 1 GiB, and nothing comes near.
 	maxChunkBytes = 16 << 20
 )
+
+// bounds are how large chunks are. Tests make everything smaller alike.
+type bounds struct {
+	// average is what a chunk holds on average, not compressed, before there are more.
+	average int
+	// compressed and bytes are the most of one chunk, compressed and not.
+	compressed, bytes int
+}
+
+func released() bounds { return bounds{averageBytes, maxCompressed, maxChunkBytes} }
 
 // ErrTooLarge means that the Spec does not fit 64 chunks. [Excess] says what to leave
 // out of it.
@@ -60,11 +66,15 @@ func (p *Plan) Unchanged(current *Pointer) bool {
 // names with the same content keeps its slot; every other goes to the side of its
 // index that current does not name.
 func Encode(spec *policy.Spec, revision uint64, current *Pointer) (Plan, error) {
+	return released().encode(spec, revision, current)
+}
+
+func (b bounds) encode(spec *policy.Spec, revision uint64, current *Pointer) (Plan, error) {
 	all, objects, err := written(spec)
 	if err != nil {
 		return Plan{}, err
 	}
-	l := layout{format: spec.Format, all: all, bits: bits(size(objects), current), limit: maxCompressed}
+	l := layout{format: spec.Format, all: all, bits: b.bits(size(objects), current), most: b}
 	plan := Plan{Pointer: Pointer{
 		Version: version, Format: spec.Format, Revision: revision, Bits: l.bits, Chunks: []ChunkRef{},
 		Digest: digest(write(spec.Format, all, func(i int) []object { return objects[i] })),
@@ -130,8 +140,10 @@ func chunkOf(kind string, o object, bits int) int {
 	return int(sum[0]) & (1<<bits - 1) // MaxBits is less than a byte.
 }
 
-// bits chooses k.
-func bits(total int, current *Pointer) int {
+// bits chooses k. There are fewer chunks again when they hold less than a quarter of
+// the average: after k grew by one it is half, so that it must halve once more before k
+// shrinks, and a Spec at a boundary does not flap.
+func (b bounds) bits(total int, current *Pointer) int {
 	smallest := func(average int) int {
 		k := 0
 		for k < MaxBits && total > average<<k {
@@ -139,14 +151,14 @@ func bits(total int, current *Pointer) int {
 		}
 		return k
 	}
-	grown := smallest(averageBytes)
+	grown := smallest(b.average)
 	if current == nil || grown >= current.Bits {
 		return grown
 	}
-	if total >= sparseBytes<<current.Bits {
+	if total >= b.average/4<<current.Bits {
 		return current.Bits
 	}
-	return smallest(averageBytes / 2)
+	return smallest(b.average / 2)
 }
 
 // place gives a chunk its slot, and notes it down to be written if it is new.

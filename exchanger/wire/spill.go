@@ -23,8 +23,7 @@ type layout struct {
 	format int
 	all    []list
 	bits   int
-	// limit is the most bytes of a chunk, compressed.
-	limit int
+	most   bounds
 }
 
 // packed is one chunk: its objects by list, and what they are when written.
@@ -46,13 +45,15 @@ func (c *packed) compress() error {
 }
 
 func (l layout) fits(c *packed) bool {
-	return len(c.data) <= l.limit && len(c.content) <= maxChunkBytes
+	return len(c.data) <= l.most.compressed && len(c.content) <= l.most.bytes
 }
 
 // room is how full a chunk is made by what spills into it. It is less than
 // the limit, since what objects come to together is estimated from what each
 // comes to alone; where the estimate was too low, a lower one is tried.
-func (l layout) room() []int { return []int{l.limit - l.limit/20, l.limit * 3 / 4, l.limit / 2} }
+func (b bounds) room() []int {
+	return []int{b.compressed - b.compressed/20, b.compressed * 3 / 4, b.compressed / 2}
+}
 
 // pack puts objects into chunks that fit: each into the one of its name, and what
 // does not fit there elsewhere. Which is where follows from the objects and the
@@ -73,8 +74,8 @@ func (l layout) pack(objects [][]object, current *Pointer) ([]*packed, error) {
 			whole += len(c.data)
 		}
 	}
-	for _, most := range l.room() {
-		if whole > len(chunks)*l.limit {
+	for _, most := range l.most.room() {
+		if whole > len(chunks)*l.most.compressed {
 			break // Wherever it lies.
 		}
 		spilt := slices.Clone(chunks)
@@ -88,7 +89,7 @@ func (l layout) pack(objects [][]object, current *Pointer) ([]*packed, error) {
 		over = merged(over, still)
 	}
 	return nil, fmt.Errorf("%d of %d chunks are beyond %d bytes compressed, and the others have no room for what is too much: %w",
-		len(over), len(chunks), l.limit, ErrTooLarge)
+		len(over), len(chunks), l.most.compressed, ErrTooLarge)
 }
 
 func merged(a, b []int) []int {
@@ -271,16 +272,16 @@ func (s *scale) weigh(texts ...[]byte) int {
 // room for, then the largest. It leaves out neither what has no namespace nor kept;
 // where that does not suffice, the error is [ErrTooLarge]. A Spec that fits has none.
 func Excess(spec *policy.Spec, kept string) ([]string, error) {
-	return excess(spec, kept, maxCompressed)
+	return released().excess(spec, kept)
 }
 
-func excess(spec *policy.Spec, kept string, limit int) ([]string, error) {
+func (b bounds) excess(spec *policy.Spec, kept string) ([]string, error) {
 	all, objects, err := written(spec)
 	if err != nil {
 		return nil, err
 	}
-	l := layout{format: spec.Format, all: all, limit: limit}
-	takes, total := shares(objects, l.room()[0])
+	l := layout{format: spec.Format, all: all, most: b}
+	takes, total := shares(objects, b.room()[0])
 	order := make([]*share, 0, len(takes))
 	for _, s := range takes {
 		if s.namespace != "" && s.namespace != kept {
@@ -292,11 +293,11 @@ func excess(spec *policy.Spec, kept string, limit int) ([]string, error) {
 	})
 	// Nine tenths of all room: that much can be filled with pieces of any size that a
 	// quarter of a chunk has room for. Above it, trying is a waste.
-	most := MaxChunks * l.room()[0] / 10 * 9
+	most := MaxChunks * b.room()[0] / 10 * 9
 	var out []string
 	for next := 0; ; next++ {
 		if total <= most && (next == len(order) || order[next].hopeless == 0) {
-			l.bits = bits(size(objects), nil)
+			l.bits = b.bits(size(objects), nil)
 			if _, err := l.pack(objects, nil); err == nil {
 				return out, nil
 			}

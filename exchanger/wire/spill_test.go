@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
@@ -48,38 +49,56 @@ func filled(spec *policy.Spec, namespace string, count, bytes int) {
 	}
 }
 
+// small is how much smaller most of these tests make everything: what is decided does
+// not hang on it, and compressing tens of MiB under the race detector takes minutes.
+const small = 16
+
+func smaller(by int) bounds {
+	return bounds{averageBytes / by, maxCompressed / by, maxChunkBytes / by}
+}
+
 func TestNobodyStopsPublishingByNamesThatShareAChunk(t *testing.T) {
 	t.Parallel()
-	for name, spec := range map[string]func(*policy.Spec){
-		"large objects, many times what a chunk holds": func(s *policy.Spec) { aimed(s, "evil", 7, 30, 250<<10) },
-		"two that are just too much":                   func(s *policy.Spec) { aimed(s, "evil", 7, 2, 700<<10) },
-		"into two chunks":                              func(s *policy.Spec) { aimed(s, "evil", 0, 8, 250<<10); aimed(s, "evil-2", 63, 8, 250<<10) },
-		"six namespaces with all of their budgets":     func(s *policy.Spec) { budgets(s) },
+	for name, c := range map[string]struct {
+		by   int
+		spec func(*policy.Spec)
+	}{
+		"large objects, many times what a chunk holds": {small, func(s *policy.Spec) { aimed(s, "evil", 7, 30, 250<<10/small) }},
+		"two that are just too much":                   {small, func(s *policy.Spec) { aimed(s, "evil", 7, 2, 700<<10/small) }},
+		"two that are just too much, at full size":     {1, func(s *policy.Spec) { aimed(s, "evil", 7, 2, 700<<10) }},
+		"into two chunks":                              {small, func(s *policy.Spec) { aimed(s, "evil", 0, 8, 250<<10/small); aimed(s, "evil-2", 63, 8, 250<<10/small) }},
+		"six namespaces with all of their budgets":     {small, func(s *policy.Spec) { budgets(s) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			content := specOf(2000)
-			spec(content)
+			most := smaller(c.by)
+			content := specOf(4000 / c.by)
+			if c.by == 1 {
+				// As many chunks as there can be, of what shrinks to little.
+				content = specOf(10)
+				content.Services[0].Issuer = strings.Repeat("a", MaxChunks/2*averageBytes+1)
+			}
+			c.spec(content)
 			sortLists(content)
 			s := newSlots(t)
-			s.publish(content)
+			s.publishIn(most, content)
 			s.mustRead(content)
 			for index, data := range s.chunks {
-				if len(data) > maxCompressed {
+				if len(data) > most.compressed {
 					t.Errorf("%s has %d bytes", index, len(data))
 				}
 			}
-			again, err := Encode(content, 2, s.pointer)
+			again, err := most.encode(content, 2, s.pointer)
 			if err != nil || len(again.Write) != 0 || !again.Unchanged(s.pointer) {
 				t.Errorf("the same once more: %d chunks are written, %v", len(again.Write), err)
 			}
-			fresh, err := Encode(content, 1, nil)
+			fresh, err := most.encode(content, 1, nil)
 			if err != nil || !reflect.DeepEqual(fresh.Pointer.Chunks, s.pointer.Chunks) {
 				t.Errorf("equal input gives other chunks: %v", err)
 			}
 			// What is withdrawn meanwhile is withdrawn.
 			content.Policies = content.Policies[1:]
-			plan := s.publish(content)
+			plan := s.publishIn(most, content)
 			s.mustRead(content)
 			if len(plan.Write) > 2 {
 				t.Errorf("%d chunks are written for one policy", len(plan.Write))
@@ -90,53 +109,54 @@ func TestNobodyStopsPublishingByNamesThatShareAChunk(t *testing.T) {
 
 func budgets(s *policy.Spec) {
 	for n := range 6 {
-		filled(s, fmt.Sprintf("evil-%d", n), 500, 16000)
+		filled(s, fmt.Sprintf("evil-%d", n), 500, 16000/small)
 	}
 }
 
 func TestWhatIsTooMuchForAllChunksIsLeftOutByTheLargestNamespace(t *testing.T) {
 	t.Parallel()
-	const limit = maxCompressed / 10
+	const by = 100
+	most := smaller(by)
 	for name, c := range map[string]struct {
 		fill func(*policy.Spec)
 		kept string
 		want []string
 		err  error
 	}{
-		"everything fits": {fill: func(s *policy.Spec) { filled(s, "evil", 10, 1000) }},
+		"everything fits": {fill: func(s *policy.Spec) { filled(s, "evil", 10, 100) }},
 		"several namespaces share what is too much, ties by name": {
 			fill: func(s *policy.Spec) {
 				for _, namespace := range []string{"d", "b", "c", "a"} {
-					filled(s, namespace, 100, 25<<10)
+					filled(s, namespace, 100, 2500)
 				}
 			},
 			want: []string{"a", "b"},
 		},
 		"one that is larger than the others goes first": {
-			fill: func(s *policy.Spec) { filled(s, "a", 110, 25<<10); filled(s, "b", 180, 25<<10) },
+			fill: func(s *policy.Spec) { filled(s, "a", 110, 2500); filled(s, "b", 180, 2500) },
 			want: []string{"b"},
 		},
 		"one object that no chunk has room for, in a small namespace": {
-			fill: func(s *policy.Spec) { filled(s, "a", 20, 25<<10); filled(s, "b", 1, 150<<10) },
+			fill: func(s *policy.Spec) { filled(s, "a", 20, 2500); filled(s, "b", 1, 15000) },
 			want: []string{"b"},
 		},
 		"the operator's namespace stays": {
-			fill: func(s *policy.Spec) { filled(s, "a", 110, 25<<10); filled(s, "b", 180, 25<<10) },
+			fill: func(s *policy.Spec) { filled(s, "a", 110, 2500); filled(s, "b", 180, 2500) },
 			kept: "b", want: []string{"a"},
 		},
 		"what cannot be left out is too much": {
 			fill: func(s *policy.Spec) {
-				s.Services[0].Issuer = "https://" + noise(1, 200<<10)
-				filled(s, "a", 1, 1000)
+				s.Services[0].Issuer = "https://" + noise(1, 20000)
+				filled(s, "a", 1, 100)
 			},
 			err: ErrTooLarge,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			spec := specOf(100)
+			spec := specOf(1000 / by)
 			c.fill(spec)
-			got, err := excess(spec, c.kept, limit)
+			got, err := most.excess(spec, c.kept)
 			if !errors.Is(err, c.err) || !slices.Equal(got, c.want) {
 				t.Fatalf("left out are %q, %v; want %q, %v", got, err, c.want, c.err)
 			}
@@ -144,7 +164,7 @@ func TestWhatIsTooMuchForAllChunksIsLeftOutByTheLargestNamespace(t *testing.T) {
 				return
 			}
 			spec.Clients = slices.DeleteFunc(spec.Clients, func(c policy.Client) bool { return slices.Contains(got, c.Namespace) })
-			if again, err := excess(spec, c.kept, limit); err != nil || len(again) != 0 {
+			if again, err := most.excess(spec, c.kept); err != nil || len(again) != 0 {
 				t.Errorf("without them, %q are left out, %v", again, err)
 			}
 		})

@@ -43,11 +43,16 @@ func (s *slots) get(name string) ([]byte, error) {
 // publish does what a writer does, and returns what it wrote.
 func (s *slots) publish(spec *policy.Spec) Plan {
 	s.t.Helper()
+	return s.publishIn(released(), spec)
+}
+
+func (s *slots) publishIn(b bounds, spec *policy.Spec) Plan {
+	s.t.Helper()
 	revision := uint64(1)
 	if s.pointer != nil {
 		revision = s.pointer.Revision + 1
 	}
-	plan, err := Encode(spec, revision, s.pointer)
+	plan, err := b.encode(spec, revision, s.pointer)
 	if err != nil {
 		s.t.Fatal(err)
 	}
