@@ -16,8 +16,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/exchequer-dev/exchequer/exchanger/issuer/egress"
 )
 
 const (
@@ -43,10 +41,7 @@ func newClient(t *target, o *Options) *client {
 	if roots == nil {
 		roots = o.RootCAs
 	}
-	dial := (&egress.Dialer{Rules: t.rules, Resolver: o.Resolver, Dial: o.Dial}).DialContext
-	if o.Proxy != nil && !t.rules.Direct() {
-		dial = (&tunnel{proxy: o.Proxy, rules: t.rules, roots: o.RootCAs, resolver: o.Resolver, dial: o.Dial}).DialContext
-	}
+	dial := Way{Proxy: o.Proxy, RootCAs: o.RootCAs, Resolver: o.Resolver, Dial: o.Dial}.Dialer(t.rules)
 	transport := &http.Transport{
 		// Proxy stays nil: a proxy from the environment would dial unchecked
 		// addresses for us. The one that is declared is in dial.

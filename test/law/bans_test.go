@@ -112,9 +112,9 @@ var bans = []ban{
 		breaks: [2]string{"./exchanger/subject", "github.com/beevik/etree"},
 	},
 	{
-		name:   "HTTP handlers stay in server, HTTP clients in issuer",
+		name:   "HTTP handlers stay in server, HTTP clients in issuer and upstream",
 		from:   []string{"./exchanger/..."},
-		unless: []string{"./exchanger/server/...", "./exchanger/issuer/..."},
+		unless: []string{"./exchanger/server/...", "./exchanger/issuer/...", "./exchanger/upstream"}, // upstream asks at the addresses that issuer/egress lets through, and nowhere else
 		target: []string{"net/http", "net/http/httputil", "github.com/prometheus/client_golang/prometheus/promhttp", "go.opentelemetry.io/contrib/instrumentation/net/http/..."},
 		why:    "a use-case that knows HTTP ends up deciding by header; and every dial must go through the one client that checks the address it dials",
 		breaks: [2]string{"./exchanger/exchange", "net/http"},
@@ -125,6 +125,13 @@ var bans = []ban{
 		target: []string{"./exchanger/server/...", "./exchanger/exchange/...", "./exchanger/mint/...", "github.com/prometheus/client_golang/prometheus/promhttp"},
 		why:    "fetching keys knows nothing of requests: a token's content can choose a cache entry, never an address",
 		breaks: [2]string{"./exchanger/issuer", "./exchanger/exchange"},
+	},
+	{
+		name:   "upstream asks, and knows nothing of requests",
+		from:   []string{"./exchanger/upstream/..."},
+		target: []string{"./exchanger/server/...", "./exchanger/exchange/...", "./exchanger/mint/...", "./exchanger/subject/...", "./exchanger/store/...", "./exchanger/feed/...", "github.com/prometheus/client_golang/prometheus/promhttp"},
+		why:    "where it asks comes from a platform object alone; what a request holds can be a question's content, never its address",
+		breaks: [2]string{"./exchanger/upstream", "./exchanger/exchange"},
 	},
 	{
 		name:   "F222: mint is imported by exchange only",
