@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/exchequer-dev/exchequer/config/crd"
+	"github.com/exchequer-dev/exchequer/test/ports"
 )
 
 // patience bounds the start and the stop of etcd and of the API server: 2 to 4
@@ -122,7 +126,27 @@ func Shared(t testing.TB) *Plane {
 	return shared.plane
 }
 
+// attempts is how often a control plane is started that does not come up: somebody
+// else may have taken one of its ports meanwhile.
+const attempts = 3
+
 func start(with ...Option) (*Plane, error) {
+	var errs []error
+	for range attempts {
+		began := time.Now()
+		plane, err := startOnce(with...)
+		if err == nil {
+			return plane, nil
+		}
+		errs = append(errs, err)
+		if time.Since(began) > patience {
+			break // It is no port that is missing here.
+		}
+	}
+	return nil, errors.Join(errs...)
+}
+
+func startOnce(with ...Option) (*Plane, error) {
 	o := options{argument: map[string][]string{}}
 	for _, change := range with {
 		change(&o)
@@ -139,6 +163,7 @@ func start(with ...Option) (*Plane, error) {
 		BinaryAssetsDirectory:    programs,
 		ControlPlaneStartTimeout: patience,
 		ControlPlaneStopTimeout:  patience,
+		CRDInstallOptions:        envtest.CRDInstallOptions{MaxTime: patience, PollInterval: 100 * time.Millisecond},
 	}}
 	if plane.guard, err = watch(dir, programs); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -170,6 +195,18 @@ func (p *Plane) configure(o options) error {
 			return err
 		}
 	}
+	// Of one's own choice: those that envtest suggests may be taken by somebody's
+	// connection, above all while a test has stopped the API server.
+	at := [2]string{}
+	for i := range at {
+		port, err := ports.Free()
+		if err != nil {
+			return err
+		}
+		at[i] = strconv.Itoa(port)
+	}
+	etcd.URL = &url.URL{Scheme: "http", Host: net.JoinHostPort("127.0.0.1", at[0])}
+	server.SecureServing.Address, server.SecureServing.Port = "127.0.0.1", at[1]
 	flags := server.Configure()
 	if o.issuer != "" {
 		flags.Set("service-account-issuer", o.issuer)

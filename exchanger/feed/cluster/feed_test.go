@@ -34,8 +34,7 @@ func TestAReplicaServesWhatIsPublishedAndAcknowledgesItAfterwards(t *testing.T) 
 		t.Error("the policy is in force before its keys are")
 	}
 	eventually(t, func(g gomega.Gomega) {
-		a := o.Acknowledged("one")
-		g.Expect(a).NotTo(gomega.BeNil())
+		a := r.said(g)
 		g.Expect(a.Spec.Revision).To(gomega.Equal(int64(1)))
 		g.Expect(a.Spec.Digest).To(gomega.Equal(first.Digest))
 		g.Expect(a.Spec.ReadsFormats).To(gomega.Equal(wire.ReadsFormats()))
@@ -89,7 +88,7 @@ func TestTheShippedRoleIsEnoughAndListsNoOtherSecret(t *testing.T) {
 	o := operator.New(t, plane.Shared(t))
 	r := start(t, o, "one")
 	r.mustServe(o.Publish(world(1, "main")))
-	eventually(t, func(g gomega.Gomega) { g.Expect(o.Acknowledged("one")).NotTo(gomega.BeNil()) })
+	eventually(t, func(g gomega.Gomega) { r.said(g) })
 
 	o.Secret("somebody-elses", map[string][]byte{"password": []byte("x")})
 	c, err := kubernetes.NewForConfig(o.Plane.ServiceAccount(t, o.Namespace, operator.Account))
@@ -231,13 +230,12 @@ func TestWhatCannotBeServedIsRefusedAndTheLastGoodGoesOn(t *testing.T) {
 			first := o.Publish(world(1, "main"))
 			r.mustServe(first)
 			tc.spoil(o, r)
-			r.mustRefuse(tc.revision, tc.reason)
-			a := o.Acknowledged("one")
+			a := r.mustRefuse(tc.revision, tc.reason)
 			if !strings.Contains(a.Spec.Refused.Message, tc.says) || strings.Contains(a.Spec.Refused.Message, "secret of") {
 				t.Errorf("the refusal says %q, want something about %q", a.Spec.Refused.Message, tc.says)
 			}
-			was, _ := r.serves()
-			if a.Spec.Revision != int64(was) || a.Spec.Digest != r.digest {
+			was, digest := r.serves()
+			if a.Spec.Revision != int64(was) || a.Spec.Digest != digest {
 				t.Errorf("revision %d is acknowledged, %d is in force", a.Spec.Revision, was)
 			}
 			confirmed := r.Confirmed()
@@ -247,12 +245,13 @@ func TestWhatCannotBeServedIsRefusedAndTheLastGoodGoesOn(t *testing.T) {
 			next := o.PublishAs(world(5, "main"), max(was, tc.revision)+1)
 			r.mustServe(next)
 			eventually(t, func(g gomega.Gomega) {
-				a := o.Acknowledged("one")
+				a := r.said(g)
 				g.Expect(a.Spec.Refused).To(gomega.BeNil())
 				g.Expect(a.Spec.Revision).To(gomega.Equal(int64(next.Revision)))
 				r.mu.Lock()
-				g.Expect(r.refusing).To(gomega.BeFalse())
+				refusing := r.refusing
 				r.mu.Unlock()
+				g.Expect(refusing).To(gomega.BeFalse())
 			})
 			if !r.Confirmed().After(confirmed) {
 				t.Error("what is served again counts as old")
@@ -341,8 +340,7 @@ func TestAnEtcdThatWasRestoredRecoversThroughAcknowledgements(t *testing.T) {
 	if out, err := o.Plane.Kubectl(t, "delete", "exchangerreplica", "one", "-n", o.Namespace); err != nil {
 		t.Fatal(out, err)
 	}
-	r.mustRefuse(backup.Revision, refusedRevision)
-	a := o.Acknowledged("one")
+	a := r.mustRefuse(backup.Revision, refusedRevision)
 	if a.Spec.Revision != int64(newest.Revision) {
 		t.Fatalf("revision %d is acknowledged, %d is in force: the next revision would be too low", a.Spec.Revision, newest.Revision)
 	}
@@ -418,9 +416,7 @@ func TestABurstOfChangesEndsWithTheLast(t *testing.T) {
 		last = o.Publish(world(2+i, "main"))
 	}
 	r.mustServe(last)
-	eventually(t, func(g gomega.Gomega) {
-		g.Expect(o.Acknowledged("one").Spec.Revision).To(gomega.Equal(int64(last.Revision)))
-	})
+	r.mustAcknowledge(last)
 	if got := r.revisions(); !slices.IsSorted(got) {
 		t.Errorf("revisions went back: %v", got)
 	}
@@ -441,15 +437,14 @@ func TestASnapshotThatIsPublishedAgainUnderAHigherNumberIsNeitherFetchedNorCompi
 		o.Current = nil
 		p := o.PublishAs(world(3, "main"), revision)
 		r.mustServe(p)
-		r.mustAcknowledge(p)
+		if a := r.mustAcknowledge(p); a.Spec.Refused != nil {
+			t.Errorf("refused: %+v", a.Spec.Refused)
+		}
 	}
 	if n := slots.count(); n != 0 {
 		t.Errorf("%d slots were read for what is in force", n)
 	}
 	r.mustConfirm()
-	if a := o.Acknowledged("one"); a.Spec.Refused != nil {
-		t.Errorf("refused: %+v", a.Spec.Refused)
-	}
 	r.compiler.set(false, nil)
 	r.stop()
 	// The checkpoint has the number too, so that a restart does not go back.

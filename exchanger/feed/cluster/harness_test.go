@@ -20,6 +20,7 @@ import (
 	"github.com/onsi/gomega"
 	"k8s.io/client-go/rest"
 
+	"github.com/exchequer-dev/exchequer/api/v1alpha1"
 	"github.com/exchequer-dev/exchequer/exchanger/expr"
 	"github.com/exchequer-dev/exchequer/exchanger/keys"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
@@ -64,9 +65,10 @@ type replica struct {
 	compiler compiler
 }
 
-// fast are times for tests that do not wait for anything to run out.
+// fast are times for tests that do not wait for anything to run out. A request may take
+// as long as it does on a busy machine.
 func fast() times {
-	return times{confirm: 300 * time.Millisecond, retry: 100 * time.Millisecond, start: 2 * time.Second, request: time.Second}
+	return times{confirm: 300 * time.Millisecond, retry: 100 * time.Millisecond, start: 2 * time.Second, request: 5 * time.Second}
 }
 
 type option func(*replica, *Options, *rest.Config)
@@ -166,30 +168,39 @@ func (r *replica) mustServe(p wire.Pointer) {
 	})
 }
 
-// mustAcknowledge waits for a revision to be acknowledged.
-func (r *replica) mustAcknowledge(p wire.Pointer) {
+// said is what the replica has acknowledged. While it has not said anything, the
+// attempt fails, and another one is made.
+func (r *replica) said(g gomega.Gomega) *v1alpha1.ExchangerReplica {
+	a := r.o.Acknowledged(r.Feed.o.Pod)
+	g.Expect(a).NotTo(gomega.BeNil(), "nothing is acknowledged yet")
+	return a
+}
+
+// mustAcknowledge waits for a revision to be acknowledged, and returns what was said.
+func (r *replica) mustAcknowledge(p wire.Pointer) (a *v1alpha1.ExchangerReplica) {
 	r.t.Helper()
 	eventually(r.t, func(g gomega.Gomega) {
-		a := r.o.Acknowledged(r.Feed.o.Pod)
-		g.Expect(a).NotTo(gomega.BeNil())
+		a = r.said(g)
 		g.Expect(a.Spec.Revision).To(gomega.Equal(int64(p.Revision)))
 		g.Expect(a.Spec.Digest).To(gomega.Equal(p.Digest))
 	})
+	return a
 }
 
-// mustRefuse waits for a refusal to be acknowledged.
-func (r *replica) mustRefuse(revision uint64, reason string) {
+// mustRefuse waits for a refusal to be acknowledged, and returns what was said.
+func (r *replica) mustRefuse(revision uint64, reason string) (a *v1alpha1.ExchangerReplica) {
 	r.t.Helper()
 	eventually(r.t, func(g gomega.Gomega) {
-		a := r.o.Acknowledged(r.Feed.o.Pod)
-		g.Expect(a).NotTo(gomega.BeNil())
+		a = r.said(g)
 		g.Expect(a.Spec.Refused).NotTo(gomega.BeNil())
 		g.Expect(a.Spec.Refused.Reason).To(gomega.Equal(reason))
 		g.Expect(a.Spec.Refused.Revision).To(gomega.Equal(int64(revision)))
 		r.mu.Lock()
-		g.Expect(r.refusing).To(gomega.BeTrue())
+		refusing := r.refusing
 		r.mu.Unlock()
+		g.Expect(refusing).To(gomega.BeTrue())
 	})
+	return a
 }
 
 // mustConfirm waits until the API server has confirmed what is served after now.

@@ -179,14 +179,19 @@ func (o *Operator) storeKeys(spec *policy.Spec) {
 	o.Secret(wire.KeysName, data)
 }
 
-// Acknowledged is the ExchangerReplica of a Pod; nil when there is none.
+// Acknowledged is the ExchangerReplica of a Pod; nil when there is none yet, or the API
+// server does not tell just now, so that whoever waits for one has to look at that first.
 func (o *Operator) Acknowledged(pod string) *v1alpha1.ExchangerReplica {
+	o.t.Helper()
 	c, err := dynamic.NewForConfig(o.Plane.Admin())
 	if err != nil {
 		o.t.Fatal(err)
 	}
 	u, err := c.Resource(v1alpha1.GroupVersion.WithResource("exchangerreplicas")).Namespace(o.Namespace).Get(context.Background(), pod, metav1.GetOptions{})
 	if err != nil {
+		if !apierrors.IsNotFound(err) {
+			o.t.Log(err)
+		}
 		return nil
 	}
 	b, err := json.Marshal(u)

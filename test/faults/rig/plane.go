@@ -18,6 +18,8 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"github.com/exchequer-dev/exchequer/test/ports"
 )
 
 // adminToken is good for this API server alone, which ends with the test.
@@ -50,20 +52,20 @@ func StartPlane(ctx context.Context, programs, dir string, sync bool) (*Plane, e
 }
 
 func (p *Plane) prepare(programs string, sync bool) error {
-	var ports [3]int
-	for i := range ports {
-		port, err := freePort()
+	var chosen [3]int
+	for i := range chosen {
+		port, err := ports.Free()
 		if err != nil {
 			return err
 		}
-		ports[i] = port
+		chosen[i] = port
 	}
-	p.etcdPort, p.port = ports[0], ports[2]
+	p.etcdPort, p.port = chosen[0], chosen[2]
 	key, err := p.writeFiles()
 	if err != nil {
 		return err
 	}
-	client, peer := p.EtcdURL(), fmt.Sprintf("http://127.0.0.1:%d", ports[1])
+	client, peer := p.EtcdURL(), fmt.Sprintf("http://127.0.0.1:%d", chosen[1])
 	p.etcd = &Process{name: "etcd", path: filepath.Join(programs, "etcd"), log: filepath.Join(p.dir, "etcd.log"), args: []string{
 		"--data-dir", p.etcdData(), "--listen-client-urls", client, "--advertise-client-urls", client,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer,

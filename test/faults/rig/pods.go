@@ -22,6 +22,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/exchequer-dev/exchequer/test/ports"
 )
 
 // CRDs is the resource of the kinds.
@@ -93,7 +95,7 @@ func (c *Cluster) NewController(ctx context.Context, name string, o ProcessOptio
 	if err != nil {
 		return nil, err
 	}
-	ops, err := freePort()
+	ops, err := ports.Free()
 	if err != nil {
 		return nil, err
 	}
@@ -194,11 +196,11 @@ func (c *Cluster) NewReplica(ctx context.Context, name string, o ProcessOptions)
 	if err != nil {
 		return nil, err
 	}
-	listen, err := freePort()
+	listen, err := ports.Free()
 	if err != nil {
 		return nil, err
 	}
-	ops, err := freePort()
+	ops, err := ports.Free()
 	if err != nil {
 		return nil, err
 	}

@@ -7,8 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -211,33 +209,6 @@ func (p *Process) halt() error {
 		}
 		return nil
 	})
-}
-
-// Ports come from below those that systems give to outgoing connections (32768 and
-// up on Linux): one of these may be taken by somebody's connection between the look
-// and the use, or while the program that has it is stopped.
-const (
-	firstPort = 10_000
-	lastPort  = 32_767
-)
-
-// given are the ports that this process has given out: none is given twice, since the
-// program that has it may be stopped just now.
-var given sync.Map //nolint:gochecknoglobals // ports belong to the machine, as this does
-
-func freePort() (int, error) {
-	for range 1000 {
-		port := firstPort + rand.IntN(lastPort-firstPort+1)
-		if _, taken := given.LoadOrStore(port, true); taken {
-			continue
-		}
-		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue // somebody listens there
-		}
-		return port, l.Close()
-	}
-	return 0, fmt.Errorf("no free port between %d and %d was found", firstPort, lastPort)
 }
 
 // Until looks again and again until something is so; an error that so returns
