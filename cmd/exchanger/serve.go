@@ -107,14 +107,14 @@ func (s *settings) listeners(ctx context.Context) (server.Listeners, error) {
 // somebody moved it away.
 func (s *settings) openAudit(ctx context.Context, out io.Writer, log *slog.Logger) (*audit.Log, func(), error) {
 	if s.audit == "" {
-		l := audit.New(out, 0)
+		l := audit.New(out, audit.Options{})
 		return l, func() { _ = l.Close() }, nil
 	}
 	sink, err := audit.OpenFile(s.audit)
 	if err != nil {
 		return nil, nil, err
 	}
-	l := audit.New(sink, 0)
+	l := audit.New(sink, audit.Options{})
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	done := make(chan struct{})

@@ -62,7 +62,7 @@ func service(t *testing.T) (issuer, dir, records string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := audit.New(sink, 0)
+	log := audit.New(sink, audit.Options{})
 	eng := engine.New(engine.Options{Ring: keys.InMemory(), Audit: log, Log: slog.New(slog.DiscardHandler), Loopback: true})
 	builder, err := feed.NewBuilder(defaultNamespace, time.Now, nil)
 	if err != nil {

@@ -217,14 +217,14 @@ func openRing(dir string, say *narrator) (*keys.Ring, error) {
 // somebody moved it away.
 func openAudit(ctx context.Context, file string, out io.Writer, say *narrator) (*audit.Log, func(), error) {
 	if file == "" {
-		l := audit.New(out, 0)
+		l := audit.New(out, audit.Options{})
 		return l, func() { _ = l.Close() }, nil
 	}
 	sink, err := audit.OpenFile(file)
 	if err != nil {
 		return nil, nil, err
 	}
-	l := audit.New(sink, 0)
+	l := audit.New(sink, audit.Options{})
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	go func() {

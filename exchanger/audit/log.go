@@ -24,33 +24,69 @@ var ErrStalled = errors.New("audit: the sink did not take the record in time")
 // ErrClosed is the error of a record that came after Close.
 var ErrClosed = errors.New("audit: the log is closed")
 
+// Options are what may be chosen about a log; none has to be.
+type Options struct {
+	// Deadline is how long a record may take to be written; 0 is [DefaultDeadline].
+	Deadline time.Duration
+	// Replica is the name that the ID of the chain begins with, such as the Pod's.
+	Replica string
+	// Signer signs checkpoints; without it there are none.
+	Signer Signer
+	// Every is how long a line stays without a checkpoint over it; 0 is
+	// [DefaultEvery].
+	Every time.Duration
+	// Failed is told that a checkpoint could not be signed or written; the next one
+	// covers what it would have.
+	Failed func(error)
+	// Redactor replaces personal data; nil is not.
+	Redactor *Redactor
+	// Now is the clock of checkpoints; nil is time.Now.
+	Now func() time.Time
+}
+
 // Log writes records to a sink, several of them at once when they come faster
 // than the sink takes them. Its zero value is not usable; see [New].
 type Log struct {
 	sink     io.Writer
+	options  Options
 	deadline time.Duration
+	chain    string
 	wake     chan struct{}
 	done     chan struct{}
 	// prompt says that whoever brings a record may write it, when nobody else is
 	// writing: the sink is a regular file.
 	prompt   bool
 	watchdog *time.Timer
+	// out is the lines of the write under way; whoever writes has it.
+	out   []byte
+	marks checkpoints
 
 	mu      sync.Mutex
 	pending *batch
 	writing *batch // in the sink's hands
 	spare   []byte
+	// head is what the next line is chained to; it changes when a write ends, so
+	// whoever writes may read it without mu.
+	head    head
 	torn    bool
 	closed  bool
 	stalled bool
 }
 
-// batch is the records that one write takes to the sink.
+// batch is the records that one write takes to the sink: their bodies, and where
+// each of them ends.
 type batch struct {
-	lines []byte
-	done  chan struct{}
-	once  sync.Once
-	err   error
+	bodies []byte
+	ends   []int
+	done   chan struct{}
+	// gone is closed when the sink has let go of it, which can be long after done.
+	gone chan struct{}
+	once sync.Once
+	err  error
+}
+
+func newBatch(bodies []byte) *batch {
+	return &batch{bodies: bodies, done: make(chan struct{}), gone: make(chan struct{})}
 }
 
 func (b *batch) end(err error) {
@@ -60,26 +96,51 @@ func (b *batch) end(err error) {
 	})
 }
 
-// New starts a log that writes to sink; a deadline of 0 is [DefaultDeadline].
-// Close ends it.
-func New(sink io.Writer, deadline time.Duration) *Log {
-	if deadline <= 0 {
-		deadline = DefaultDeadline
+// New starts a log that writes to sink, chained to what the sink has already if it
+// is a [File]. Close ends it.
+func New(sink io.Writer, o Options) *Log {
+	if o.Deadline <= 0 {
+		o.Deadline = DefaultDeadline
 	}
-	l := &Log{sink: sink, deadline: deadline, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	l := &Log{sink: sink, options: o, deadline: o.Deadline, chain: newChainID(o.Replica), wake: make(chan struct{}, 1), done: make(chan struct{})}
 	if f, ok := sink.(interface{ Regular() bool }); ok {
 		l.prompt = f.Regular()
 	}
-	l.watchdog = time.AfterFunc(deadline, l.stall)
+	if f, ok := sink.(interface{ Tail() Tail }); ok {
+		tail := f.Tail()
+		l.head, l.torn = head{sum: tail.Sum, linked: tail.Any}, tail.Torn
+	}
+	l.watchdog = time.AfterFunc(l.deadline, l.stall)
 	l.watchdog.Stop()
 	go l.run()
+	l.marks.begin(l)
 	return l
 }
+
+// Chain is the ID of the chain that this log's lines are of.
+func (l *Log) Chain() string { return l.chain }
 
 // Write returns when the record is in the sink, or cannot be. Only a nil error
 // allows a token to leave.
 func (l *Log) Write(r *Record) error {
-	b, mine, err := l.add(r)
+	if l.options.Redactor != nil {
+		r = l.options.Redactor.Redact(r)
+	}
+	err := l.write(func(dst []byte) []byte {
+		dst = r.AppendJSON(dst)
+		return dst[:len(dst)-1] // the chain's members come before the brace
+	})
+	if err == nil {
+		l.marks.record()
+	}
+	return err
+}
+
+func (l *Log) write(body func([]byte) []byte) error {
+	b, mine, err := l.add(body)
 	switch {
 	case err != nil:
 		return err
@@ -93,13 +154,37 @@ func (l *Log) Write(r *Record) error {
 	return b.err
 }
 
-// put takes one batch to the sink.
+// put takes one batch to the sink. Lines are chained here and not before: only now it
+// is known what the line before them is.
 func (l *Log) put(b *batch) {
+	at := l.head
+	lines := l.out[:0]
+	skip := 0
+	if l.torn {
+		// The last write ended within a line; this one must begin a new one.
+		lines, skip = append(lines, '\n'), 1
+	}
+	start := 0
+	for _, end := range b.ends {
+		lines, at = appendSealed(lines, b.bodies[start:end], l.chain, at)
+		start = end
+	}
 	l.watchdog.Reset(l.deadline)
-	n, err := l.sink.Write(b.lines)
+	n, err := l.sink.Write(lines)
 	l.watchdog.Stop()
-	l.finish(b, n, err)
+	if err == nil && n != len(lines) {
+		err = io.ErrShortWrite
+	}
+	l.out = lines
+	if cap(l.out) > maxKept {
+		l.out = nil
+	}
+	l.finish(b, lines, skip, n, at, err)
 }
+
+// maxKept bounds the buffers that are kept for the next batch: a burst may make one
+// larger, a thousand records of a kilobyte do not.
+const maxKept = 1 << 20
 
 // rouse wakes the writer when records came meanwhile; after Close there is none,
 // and whoever wrote last writes them.
@@ -130,7 +215,7 @@ func (l *Log) signal() {
 
 // add puts the record into the batch that goes next. mine says that the caller is to
 // write it.
-func (l *Log) add(r *Record) (b *batch, mine bool, err error) {
+func (l *Log) add(body func([]byte) []byte) (b *batch, mine bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -143,14 +228,11 @@ func (l *Log) add(r *Record) (b *batch, mine bool, err error) {
 	}
 	b = l.pending
 	if b == nil {
-		b = &batch{lines: l.spare[:0], done: make(chan struct{})}
+		b = newBatch(l.spare[:0])
 		l.spare, l.pending = nil, b
-		if l.torn {
-			// The last write ended within a line; this one must begin a new one.
-			b.lines, l.torn = append(b.lines, '\n'), false
-		}
 	}
-	b.lines = append(r.AppendJSON(b.lines), '\n')
+	b.bodies = body(b.bodies)
+	b.ends = append(b.ends, len(b.bodies))
 	if l.prompt && l.writing == nil {
 		l.writing, l.pending = b, nil
 		return b, true, nil
@@ -168,12 +250,21 @@ func (l *Log) run() {
 	for range l.wake {
 		l.drain()
 	}
-	// What one caller still writes belongs to what Close waits for.
-	l.mu.Lock()
-	last := l.writing
-	l.mu.Unlock()
-	if last != nil {
-		<-last.done
+	// What one caller still writes, and what came meanwhile, belongs to what Close
+	// waits for.
+	for {
+		l.mu.Lock()
+		writing, pending := l.writing, l.pending
+		l.mu.Unlock()
+		switch {
+		case writing != nil:
+			<-writing.gone
+		case pending != nil:
+			l.drain()
+		default:
+			l.marks.last(l)
+			return
+		}
 	}
 }
 
@@ -187,22 +278,28 @@ func (l *Log) take() *batch {
 	return l.writing
 }
 
-func (l *Log) finish(b *batch, n int, err error) {
-	if err == nil && n != len(b.lines) {
-		err = io.ErrShortWrite
-	}
+// finish ends a batch of which n bytes came through. Where that is not all, the next
+// line is chained to the last one that is whole: those behind it are not there.
+func (l *Log) finish(b *batch, lines []byte, skip, n int, at head, err error) {
 	l.mu.Lock()
 	l.writing, l.stalled = nil, false
-	if err != nil {
-		l.torn = n > 0 && n <= len(b.lines) && b.lines[n-1] != '\n'
+	if err == nil {
+		l.head, l.torn = at, false
+	} else {
+		if n > 0 && n <= len(lines) {
+			l.torn = lines[n-1] != '\n'
+		}
+		if n >= skip {
+			l.head = reached(l.head, lines[skip:], n-skip)
+		}
 		err = fmt.Errorf("audit: write to the sink: %w", err)
 	}
-	// Keep one buffer for the next batch, unless a burst made it large.
-	if cap(b.lines) <= 1<<20 {
-		l.spare = b.lines
+	if cap(b.bodies) <= maxKept {
+		l.spare = b.bodies
 	}
 	l.mu.Unlock()
 	b.end(err)
+	close(b.gone)
 }
 
 // stall fails everything that waits for a sink that hangs.
@@ -219,8 +316,8 @@ func (l *Log) stall() {
 	}
 }
 
-// Close writes what is pending and ends the log. It waits no longer than the
-// deadline for a sink that hangs.
+// Close writes what is pending and a last checkpoint, and ends the log. It waits no
+// longer than twice the deadline, for a sink that hangs and a signer that does.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	if !l.closed {
@@ -228,7 +325,12 @@ func (l *Log) Close() error {
 		close(l.wake)
 	}
 	l.mu.Unlock()
-	timer := time.NewTimer(l.deadline)
+	l.marks.stop()
+	wait := l.deadline
+	if l.options.Signer != nil {
+		wait *= 2
+	}
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-l.done:

@@ -66,7 +66,7 @@ func record(i int) *Record {
 func TestEveryRecordIsOneLineAndInTheSinkBeforeWriteReturns(t *testing.T) {
 	t.Parallel()
 	s := &sink{}
-	l := New(s, 0)
+	l := New(s, Options{})
 	defer l.Close()
 	var wg sync.WaitGroup
 	for i := range 200 {
@@ -110,7 +110,7 @@ func TestASinkThatFailsIsAnError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := &sink{write: write}
-			l := New(s, 0)
+			l := New(s, Options{})
 			defer l.Close()
 			if err := l.Write(record(1)); !errors.Is(err, full) && !errors.Is(err, io.ErrShortWrite) {
 				t.Fatalf("got %v", err)
@@ -132,7 +132,7 @@ func TestF351ASinkThatHangsMeansNoRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		s := &sink{write: func(p []byte) (int, error) { <-release; return len(p), nil }}
-		l := New(s, 0)
+		l := New(s, Options{})
 		begin := time.Now()
 		errs := make(chan error, 2)
 		go func() { errs <- l.Write(record(1)) }()
@@ -166,7 +166,7 @@ func TestRecordsThatWaitGoOutTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		s := &sink{write: func(p []byte) (int, error) { <-release; return len(p), nil }}
-		l := New(s, time.Minute)
+		l := New(s, Options{Deadline: time.Minute})
 		var wg sync.WaitGroup
 		for i := range 50 {
 			wg.Go(func() {
@@ -190,7 +190,7 @@ func TestRecordsThatWaitGoOutTogether(t *testing.T) {
 func TestCloseWritesWhatIsPendingAndNothingAfter(t *testing.T) {
 	t.Parallel()
 	s := &sink{}
-	l := New(s, 0)
+	l := New(s, Options{})
 	if err := l.Write(record(1)); err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestCloseDoesNotWaitForASinkThatHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		l := New(&sink{write: func(p []byte) (int, error) { <-release; return len(p), nil }}, time.Second)
+		l := New(&sink{write: func(p []byte) (int, error) { <-release; return len(p), nil }}, Options{Deadline: time.Second})
 		errs := make(chan error, 1)
 		go func() { errs <- l.Write(record(1)) }()
 		synctest.Wait()
@@ -233,7 +233,7 @@ func TestAFileIsAppendedToAndPrivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := New(f, 0)
+	l := New(f, Options{})
 	write := func(i int) {
 		t.Helper()
 		if err := l.Write(record(i)); err != nil {
@@ -296,7 +296,7 @@ func BenchmarkWrite(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	l := New(f, 0)
+	l := New(f, Options{})
 	b.Cleanup(func() { _ = errors.Join(l.Close(), f.Close()) })
 	r := full()
 	b.ReportAllocs()
@@ -322,7 +322,7 @@ func TestCallersThatWriteThemselvesLoseNothing(t *testing.T) {
 	if !f.Regular() {
 		t.Fatal("a file that is not regular")
 	}
-	l := New(f, 0)
+	l := New(f, Options{})
 	const callers, each = 16, 200
 	var written atomic.Int64
 	var wg sync.WaitGroup

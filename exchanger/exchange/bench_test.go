@@ -26,7 +26,7 @@ func BenchmarkExchange(b *testing.B) {
 
 func benchmark(b *testing.B, tokens int) {
 	w := newWorld(b)
-	log := audit.New(io.Discard, 0)
+	log := audit.New(io.Discard, audit.Options{})
 	b.Cleanup(func() { _ = log.Close() })
 	w.use.Audit, w.use.Failures, w.use.Rates = log, limit.NewFailures(100), limit.NewRates(100)
 	calls := make([]*oauth.Call, tokens)

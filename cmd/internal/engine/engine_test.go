@@ -40,7 +40,7 @@ func TestF329AChangeIsInForceEvenWhenSigningKeysCannotBeStored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := audit.New(io.Discard, 0)
+	log := audit.New(io.Discard, audit.Options{})
 	defer func() { _ = log.Close() }()
 	e := New(Options{Ring: ring, Audit: log})
 	if err := apply(t, e, 1, service("b")); err != nil {
