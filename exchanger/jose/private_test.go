@@ -129,6 +129,21 @@ func TestSignersSayWhatTheyAre(t *testing.T) {
 	if s.KeyID() != key.KeyID() || s.Algorithm() != ES256 || s.Type() != "at+jwt" || s.Key() != key {
 		t.Error(s.KeyID(), s.Algorithm(), s.Type())
 	}
+	other, err := s.As("txntoken+jwt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := other.Sign([]byte(`{"iss":"x"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := Parse(token, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parsed.Verify(key.Public(), []string{ES256}); err != nil || parsed.Type() != "txntoken+jwt" || s.Type() != "at+jwt" || other.Key() != key {
+		t.Error(err, parsed.Type(), s.Type())
+	}
 }
 
 func TestSecretsDoNotPrint(t *testing.T) {

@@ -89,6 +89,16 @@ func newSigner(public *PublicKey, typ string) (*Signer, error) {
 	return s, nil
 }
 
+// As is the same key under another typ: for tokens that must not be taken for one
+// another (RFC 8725, section 3.11).
+func (s *Signer) As(typ string) (*Signer, error) {
+	other, err := newSigner(s.public, typ)
+	if err == nil {
+		other.key, other.remote = s.key, s.remote
+	}
+	return other, err
+}
+
 // KeyID is the kid of the tokens that it signs.
 func (s *Signer) KeyID() string { return s.public.KeyID() }
 

@@ -68,6 +68,17 @@ func (m *Minter) Mint(ctx context.Context, d *policy.Decision, k *keys.Current, 
 	if !now().Before(grant.ExpiresAt) {
 		return Token{}, expired("before")
 	}
+	form, ok := shapeOf(grant.TokenType)
+	if !ok {
+		return Token{}, refuse(policy.Denied, policy.Internal, "tokens of type "+string(grant.TokenType)+" are not minted")
+	}
+	signer := k.AccessToken
+	if form.typ != signer.Type() {
+		var err error
+		if signer, err = signer.As(form.typ); err != nil {
+			return Token{}, refuse(policy.Unable, policy.Internal, "the key does not sign under typ "+form.typ)
+		}
+	}
 	// A key of another algorithm signs while its successor is being published:
 	// the service's algorithm says what new keys are, the ring says which signs.
 	t := Token{KeyID: k.AccessToken.KeyID(), ExpiresIn: int64(grant.ExpiresAt.Sub(grant.IssuedAt).Seconds())}
@@ -75,18 +86,21 @@ func (m *Minter) Mint(ctx context.Context, d *policy.Decision, k *keys.Current, 
 	if grant.Subject.Transaction != "" {
 		t.Transaction = grant.Subject.Transaction
 	}
-	facts := grant.Sealed.AppendJSON(make([]byte, 0, 512))
-	sealed, err := k.Seal.Seal(facts)
-	if err != nil {
-		return Token{}, refuse(policy.Denied, policy.TokenTooLarge, "the sealed facts are too large")
+	w := work{shape: form, grant: grant, keys: k, signer: signer}
+	if !form.unsealed {
+		w.facts = grant.Sealed.AppendJSON(make([]byte, 0, 512))
+		var err error
+		if w.sealed, err = k.Seal.Seal(w.facts); err != nil {
+			return Token{}, refuse(policy.Denied, policy.TokenTooLarge, "the sealed facts are too large")
+		}
 	}
-	if ref := m.sign(ctx, &t, grant, k, sealed); ref != nil {
+	if ref := m.sign(ctx, &t, &w); ref != nil {
 		return Token{}, ref
 	}
 	if len(t.Value) > grant.TokenBytes {
 		return Token{}, refuse(policy.Denied, policy.TokenTooLarge, "the token is larger than limits.tokenBytes of TokenService "+grant.TokenService)
 	}
-	if what := m.selfCheck(&t, grant, k, sealed, facts); what != "" {
+	if what := m.selfCheck(&t, &w); what != "" {
 		return Token{}, refuse(policy.Unable, policy.Internal, "self-check: "+what)
 	}
 	if !now().Before(grant.ExpiresAt) {
@@ -95,15 +109,27 @@ func (m *Minter) Mint(ctx context.Context, d *policy.Decision, k *keys.Current, 
 	return t, nil
 }
 
+// work is one token in the making.
+type work struct {
+	shape
+	grant  *policy.Grant
+	keys   *keys.Current
+	signer *jose.Signer
+	// sealed are the facts as the token carries them; both are empty where it carries
+	// none.
+	sealed string
+	facts  []byte
+}
+
 // sign writes the claims and signs them.
-func (m *Minter) sign(ctx context.Context, t *Token, grant *policy.Grant, k *keys.Current, sealed string) *policy.Refusal {
+func (m *Minter) sign(ctx context.Context, t *Token, w *work) *policy.Refusal {
 	buf := m.buffer()
 	defer m.buffers.Put(buf)
 	var err error
-	if *buf, err = appendPayload((*buf)[:0], grant, t, sealed); err != nil {
+	if *buf, err = w.payload((*buf)[:0], w.grant, t, w.sealed); err != nil {
 		return refuse(policy.Denied, policy.ClaimInvalid, err.Error())
 	}
-	if t.Value, err = k.AccessToken.SignContext(ctx, *buf); err != nil {
+	if t.Value, err = w.signer.SignContext(ctx, *buf); err != nil {
 		return refuse(policy.Unable, policy.SignerUnavailable, "the key did not sign: "+err.Error())
 	}
 	return nil
@@ -117,20 +143,20 @@ func expired(when string) *policy.Refusal {
 // them with the grant. It returns what differs. For every new key, for every token
 // of a key that is kept elsewhere, and on a sample, the token is also parsed and
 // verified as a stranger would, and its seal opened.
-func (m *Minter) selfCheck(t *Token, grant *policy.Grant, k *keys.Current, sealed string, facts []byte) string {
-	public, ok := k.Public.Key(t.KeyID)
+func (m *Minter) selfCheck(t *Token, w *work) string {
+	public, ok := w.keys.Public.Key(t.KeyID)
 	if !ok {
 		return "the signing key is not published"
 	}
-	with := proof{k.AccessToken.Key(), public, k.Seal}
-	remote := k.AccessToken.Remote()
-	if remote || m.minted.Add(1)%sampleEvery == 0 || m.proof(grant.TokenService) != with {
+	with := proof{w.signer.Key(), public, w.keys.Seal}
+	remote := w.signer.Remote()
+	if remote || m.minted.Add(1)%sampleEvery == 0 || m.proof(w.grant.TokenService) != with {
 		m.verified.Add(1)
-		if what := asStranger(t, grant, k, public, sealed, facts); what != "" {
+		if what := asStranger(t, w, public); what != "" {
 			return what
 		}
-		if !remote {
-			m.prove(grant.TokenService, with)
+		if !remote && !w.unsealed {
+			m.prove(w.grant.TokenService, with)
 		}
 	}
 	buf := m.buffer()
@@ -139,26 +165,29 @@ func (m *Minter) selfCheck(t *Token, grant *policy.Grant, k *keys.Current, seale
 	switch {
 	case !ok:
 		return "the token has no payload"
-	case header != k.AccessToken.Header() || t.KeyID != k.AccessToken.KeyID():
+	case header != w.signer.Header() || t.KeyID != w.signer.KeyID():
 		return "the header differs"
 	}
-	return compare(payload, grant, t, sealed)
+	return w.compare(payload, w.grant, t, w.sealed)
 }
 
 // asStranger verifies the token with the published key alone.
-func asStranger(t *Token, grant *policy.Grant, k *keys.Current, public *jose.PublicKey, sealed string, facts []byte) string {
-	parsed, err := jose.Parse(t.Value, jose.Limits{TokenBytes: grant.TokenBytes})
+func asStranger(t *Token, w *work, public *jose.PublicKey) string {
+	parsed, err := jose.Parse(t.Value, jose.Limits{TokenBytes: w.grant.TokenBytes})
 	if err != nil {
 		return "the token is not one that we would accept"
 	}
-	if parsed.KeyID() != t.KeyID || parsed.Type() != "at+jwt" || parsed.Alg() != public.Algorithm() || len(parsed.Header()) != 3 {
+	if parsed.KeyID() != t.KeyID || parsed.Type() != w.typ || parsed.Alg() != public.Algorithm() || len(parsed.Header()) != 3 {
 		return "the header differs"
 	}
 	if _, err := parsed.Verify(public, []string{public.Algorithm()}); err != nil {
-		k.AccessToken.Distrust()
+		w.signer.Distrust()
 		return "the signature does not verify"
 	}
-	if opened, err := k.Seals.Open(sealed); err != nil || !bytes.Equal(opened, facts) {
+	if w.unsealed {
+		return ""
+	}
+	if opened, err := w.keys.Seals.Open(w.sealed); err != nil || !bytes.Equal(opened, w.facts) {
 		return "the sealed facts cannot be opened"
 	}
 	return ""
