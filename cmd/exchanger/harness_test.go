@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -225,6 +226,28 @@ func (p *program) exchange() (int, string, error) {
 		"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "client_id": {"shop/app"}, "client_secret": {secret},
 		"subject_token": {token}, "subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"}, "audience": {"media/images"},
 	})
+}
+
+func (p *program) metrics(t *testing.T) string {
+	t.Helper()
+	_, text, err := do(t.Context(), http.MethodGet, p.probes+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// age is how long ago the API server confirmed what is served.
+func (p *program) age(t *testing.T) time.Duration {
+	t.Helper()
+	const name = "\nexchequer_snapshot_age_seconds "
+	_, rest, ok := strings.Cut(p.metrics(t), name)
+	value, _, _ := strings.Cut(rest, "\n")
+	seconds, err := strconv.ParseFloat(value, 64)
+	if !ok || err != nil {
+		t.Fatalf("there is no%s: %v", name, err)
+	}
+	return time.Duration(seconds * float64(time.Second))
 }
 
 // is asks for readiness and an exchange once.

@@ -11,12 +11,9 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/exchequer-dev/exchequer/cmd/internal/engine"
-	"github.com/exchequer-dev/exchequer/exchanger/audit"
 	"github.com/exchequer-dev/exchequer/exchanger/expr"
 	"github.com/exchequer-dev/exchequer/exchanger/feed/cluster"
 	"github.com/exchequer-dev/exchequer/exchanger/issuer/tokenreview"
@@ -38,7 +35,11 @@ func (s *settings) serve(ctx context.Context, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	records, closeAudit, err := s.openAudit(ctx, out, log)
+	ring, clock := keys.NewFollower(), engine.NewClock()
+	records, closeAudit, err := engine.OpenAudit(engine.AuditOptions{
+		File: s.audit, Out: out, Ring: ring, Redact: s.redact, RedactKey: s.redactKey,
+		Trouble: func(what string, err error) { log.ErrorContext(ctx, what, "error", err) },
+	})
 	if err != nil {
 		return err
 	}
@@ -49,7 +50,6 @@ func (s *settings) serve(ctx context.Context, out, errs io.Writer) error {
 	}
 	defer func() { _ = tracing.Shutdown(context.WithoutCancel(ctx)) }()
 
-	ring, clock := keys.NewFollower(), engine.NewClock()
 	config.Wrap(clock.Listen)
 	reviewer, err := tokenreview.New(config, log)
 	if err != nil {
@@ -101,34 +101,4 @@ func (s *settings) listeners(ctx context.Context) (server.Listeners, error) {
 		*want.to = ln
 	}
 	return l, errors.Join(errs...)
-}
-
-// openAudit opens the sink of audit records. A file is opened anew at SIGHUP, after
-// somebody moved it away.
-func (s *settings) openAudit(ctx context.Context, out io.Writer, log *slog.Logger) (*audit.Log, func(), error) {
-	if s.audit == "" {
-		l := audit.New(out, audit.Options{})
-		return l, func() { _ = l.Close() }, nil
-	}
-	sink, err := audit.OpenFile(s.audit)
-	if err != nil {
-		return nil, nil, err
-	}
-	l := audit.New(sink, audit.Options{})
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	done := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-done:
-				return
-			case <-hup:
-				if err := sink.Reopen(); err != nil {
-					log.ErrorContext(ctx, "the audit file cannot be opened anew; the one before is written on", "error", err)
-				}
-			}
-		}
-	}()
-	return l, func() { signal.Stop(hup); close(done); _ = l.Close(); _ = sink.Close() }, nil
 }

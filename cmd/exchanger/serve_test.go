@@ -46,10 +46,7 @@ func TestAnExchangeInAClusterFromStartToEnd(t *testing.T) {
 			g.Expect(body).To(gomega.ContainSubstring("invalid_target"))
 		}).WithTimeout(patience).WithPolling(20 * time.Millisecond).Should(gomega.Succeed())
 	})
-	_, metrics, err := do(t.Context(), http.MethodGet, p.probes+"/metrics", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	metrics := p.metrics(t)
 	for _, want := range []string{"exchequer_snapshot_revision 2", "exchequer_snapshot_age_seconds ", "exchequer_signing_key_info{", "exchequer_clock_good 1", "exchequer_controller_heartbeat_age_seconds "} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("metrics do not have %s", want)
@@ -69,7 +66,7 @@ func TestF321WithoutAPIServerItIsAliveAndNeverReady(t *testing.T) {
 	p := w.start(unchanged, "--checkpoint="+filepath.Join(t.TempDir(), "none"))
 	gomega.NewWithT(t).Eventually(func() string { p.mu.Lock(); defer p.mu.Unlock(); return p.words.String() }).
 		WithTimeout(patience).Should(gomega.ContainSubstring("there is no checkpoint"))
-	p.is(gomega.NewWithT(t), http.StatusServiceUnavailable)
+	p.mustBecome(http.StatusServiceUnavailable)
 	if code, _, err := do(t.Context(), http.MethodGet, p.probes+"/livez", nil); err != nil || code != http.StatusOK {
 		t.Errorf("liveness: %d %v", code, err)
 	}
@@ -87,15 +84,20 @@ func TestExchangesGoOnWithoutTheAPIServerUntilTheBound(t *testing.T) {
 	p := w.start(short, "--checkpoint="+dir)
 	p.mustBecome(http.StatusOK)
 	gomega.NewWithT(t).Eventually(func() error { _, err := os.Stat(filepath.Join(dir, "confirmed")); return err }).WithTimeout(patience).Should(gomega.Succeed())
+	// Whatever the last answer was before the cut, it came after this.
+	heard := time.Now().Add(-p.age(t))
 	w.api.sever()
-	cut := time.Now()
 	t.Run("F324: exchanges go on, and the age rises", func(t *testing.T) {
 		gomega.NewWithT(t).Eventually(func(g gomega.Gomega) {
-			_, metrics, err := do(t.Context(), http.MethodGet, p.probes+"/metrics", nil)
-			g.Expect(err).NotTo(gomega.HaveOccurred())
-			g.Expect(metrics).To(gomega.MatchRegexp(`(?m)^exchequer_snapshot_age_seconds [1-9]`))
-		}).WithTimeout(bound).WithPolling(100 * time.Millisecond).Should(gomega.Succeed())
-		p.is(gomega.NewWithT(t), http.StatusOK)
+			g.Expect(p.age(t)).To(gomega.BeNumerically(">=", time.Second))
+		}).WithTimeout(patience).WithPolling(100 * time.Millisecond).Should(gomega.Succeed())
+		code, body, err := p.exchange()
+		switch {
+		case time.Since(heard) >= bound:
+			t.Skip("this machine is too busy: the bound is over before anybody could ask")
+		case err != nil || code != http.StatusOK:
+			t.Errorf("%d %s %v", code, body, err)
+		}
 	})
 	t.Run("a container that restarts meanwhile starts from its checkpoint", func(t *testing.T) {
 		again := w.start(unchanged, "--checkpoint="+dir)
@@ -104,8 +106,8 @@ func TestExchangesGoOnWithoutTheAPIServerUntilTheBound(t *testing.T) {
 	})
 	t.Run("F325: beyond the bound they are refused, and come back by themselves", func(t *testing.T) {
 		p.mustBecome(http.StatusServiceUnavailable)
-		if after := time.Since(cut); after < bound-time.Second {
-			t.Errorf("it stopped after %s, before its bound", after)
+		if after := time.Since(heard); after < bound {
+			t.Errorf("it stopped %s after the last answer at the latest, before its bound", after)
 		}
 		w.api.mend()
 		mended := time.Now()
@@ -120,7 +122,7 @@ func TestF332AStoppingReplicaFailsNoRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.Publish(w.spec())
-	drain := func(s *settings) { s.drain = time.Second }
+	drain := func(s *settings) { s.drain = 3 * time.Second } // a prober on a busy machine looks late
 	replicas := []*program{w.start(drain), w.start(drain)}
 	for _, p := range replicas {
 		p.mustBecome(http.StatusOK)

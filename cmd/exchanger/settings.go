@@ -40,6 +40,8 @@ type settings struct {
 	tls                                server.TLSFiles
 	namespace, pod, podUID, kubeconfig string
 	checkpoint, audit, store           string
+	redact                             bool
+	redactKey                          string
 	maxAge, drain                      time.Duration
 	egress                             flags.Egress
 
@@ -64,6 +66,8 @@ func parse(args, environ []string, errs io.Writer) (*settings, error) {
 	f.StringVar(&s.checkpoint, "checkpoint", "", "directory, in memory, to start from when the API server does not answer")
 	f.DurationVar(&s.maxAge, "max-snapshot-age", 24*time.Hour, "how long the policy is served that the API server does not confirm")
 	f.StringVar(&s.audit, "audit", "", "file for audit records, opened anew at SIGHUP; standard output without it")
+	f.BoolVar(&s.redact, "audit-redact", false, "replace personal data in audit records by pseudonyms")
+	f.StringVar(&s.redactKey, "audit-redact-key", "", "file with at least 32 random bytes that pseudonyms hang on; without it they change with every process")
 	f.DurationVar(&s.drain, "drain-delay", 3*time.Second, "how long a stopping replica still answers, so that load balancers notice")
 	f.StringVar(&s.store, "store", storeNone, "where one-time state is kept: memory, for one replica only, or none: what needs it is refused")
 	s.egress.Add(f)

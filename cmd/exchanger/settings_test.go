@@ -60,7 +60,7 @@ func TestHelpNamesEverySetting(t *testing.T) {
 	}
 	for _, want := range []string{
 		"--listen", "--tls-cert", "--tls-key", "--public-listen", "--ops-listen", "--namespace", "--pod-name", "--pod-uid", "--checkpoint",
-		"--max-snapshot-age", "--audit", "--drain-delay", "--store", "--kubeconfig", "--config",
+		"--max-snapshot-age", "--audit", "--audit-redact", "--audit-redact-key", "--drain-delay", "--store", "--kubeconfig", "--config",
 	} {
 		if !strings.Contains(errs.String(), want+" ") {
 			t.Errorf("it does not tell of %s", want)
