@@ -15,6 +15,7 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/mint"
 	"github.com/exchequer-dev/exchequer/exchanger/oauth"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
+	"github.com/exchequer-dev/exchequer/exchanger/store"
 	"github.com/exchequer-dev/exchequer/exchanger/subject"
 )
 
@@ -45,6 +46,9 @@ type Exchanger struct {
 	Subjects *subject.Verifier
 	Keys     SigningKeys
 	Audit    Auditor
+	// Store has the one-time state of everybody: what may be used once, and what is
+	// kept from one request to the next.
+	Store store.Store
 	// Now is the clock.
 	Now func() time.Time
 	// Rates bounds what an authenticated client may ask, Failures how often

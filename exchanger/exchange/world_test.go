@@ -168,6 +168,7 @@ func newWorld(tb testing.TB, changes ...func(*policy.Spec)) *world {
 		Subjects: subject.New(w.fetches, w.ring, subject.Options{}),
 		Keys:     w.signing,
 		Audit:    w.sink,
+		Store:    w.uses,
 		Now:      w.Now,
 		Rates:    limit.NewRates(100),
 		Failures: limit.NewFailures(100),

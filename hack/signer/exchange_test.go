@@ -129,10 +129,11 @@ func (s *system) serve(t *testing.T) {
 	t.Cleanup(func() { cancel(); <-done })
 	ti := snapshot.Services()[0].TrustedIssuers()[0]
 	issuers.SetSources([]issuer.Source{{Name: "corp", Digest: ti.KeysDigest(), URL: ti.Spec().URL, Inline: []byte(ti.Spec().Keys.Inline)}})
+	uses := store.NewMemory(time.Now, store.MemoryLimits{})
 	use := &exchange.Exchanger{
-		Clients:  clientauth.New(issuers, store.NewMemory(time.Now, store.MemoryLimits{}), clientauth.Options{}),
+		Clients:  clientauth.New(issuers, uses, clientauth.Options{}),
 		Subjects: subject.New(issuers, s.follower, subject.Options{}),
-		Keys:     s.follower, Audit: discard{}, Now: time.Now,
+		Keys:     s.follower, Audit: discard{}, Store: uses, Now: time.Now,
 	}
 	web := server.New(server.Config{
 		Snapshot: func() *policy.Snapshot { return snapshot }, Exchanger: use,

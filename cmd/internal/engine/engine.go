@@ -115,11 +115,13 @@ func New(o Options) *Engine {
 		Now: o.Now, Observer: fetches{e.metrics}, OnChange: o.OnIssuerChange, Logger: o.Log, CarrierFresh: o.CarrierFresh,
 		Proxy: o.EgressProxy, RootCAs: o.EgressRoots,
 	})
+	uses := e.once()
 	use := &exchange.Exchanger{
-		Clients:  clientauth.New(e.issuers, e.once(), clientauth.Options{Reviewer: o.Reviewer}),
+		Clients:  clientauth.New(e.issuers, uses, clientauth.Options{Reviewer: o.Reviewer}),
 		Subjects: subject.New(e.issuers, o.Ring, subject.Options{Reviewer: o.Reviewer}),
 		Keys:     o.Ring,
 		Audit:    o.Audit,
+		Store:    uses,
 		Now:      o.Now,
 		Rates:    limit.NewRates(limitedClients),
 		Failures: limit.NewFailures(limitedClients),
