@@ -95,7 +95,7 @@ var _ = Describe("A status", func() {
 			}
 			return api.Create(ctx, again)
 		}, func() error { return api.Get(ctx, keyOf(first), found) })
-		w.acknowledge(ctx, pod, w.pointer(ctx).Revision, 0)
+		w.acknowledge(ctx, pod, w.mustPointer(ctx).Revision, 0)
 
 		Eventually(func() (int, error) { return m.outcome() }).Should(Equal(http.StatusConflict), "the API server's answer to the status of the first one")
 		Expect(found.GetUID()).NotTo(Equal(first.GetUID()))
@@ -114,7 +114,7 @@ var _ = Describe("A status", func() {
 			text, err := json.Marshal(s.Policies)
 			return string(text), err
 		}).Should(ContainSubstring("corp:press"))
-		w.acknowledge(ctx, pod, w.pointer(ctx).Revision, 0)
+		w.acknowledge(ctx, pod, w.mustPointer(ctx).Revision, 0)
 		Eventually(condition(ctx, gather.ExchangePolicy, shop, "staff", "Ready")).Should(Equal("True/Ready"))
 		Expect(nested(get(ctx, gather.ExchangePolicy, shop, "staff"), "inputDigest")).NotTo(Equal(nested(first, "inputDigest")))
 	})

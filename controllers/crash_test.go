@@ -112,7 +112,7 @@ var _ = Describe("Publishing", func() {
 				next, err := publisher(w, api).Publish(ctx, bigSpec(version+1), 0)
 				Expect(err).NotTo(HaveOccurred())
 				Expect(read(ctx, w)).To(Equal(fmt.Sprint(version + 1)))
-				Expect(next.Revision).To(Equal(w.pointer(ctx).Revision))
+				Expect(next.Revision).To(Equal(w.mustPointer(ctx).Revision))
 				version++
 			}
 			if done {
@@ -176,7 +176,7 @@ var _ = Describe("Publishing", func() {
 		_, err := p.Publish(ctx, bigSpec(1), 0)
 		Expect(err).NotTo(HaveOccurred())
 		for round := range 3 {
-			name := w.pointer(ctx).Chunks[round%len(w.pointer(ctx).Chunks)].Name()
+			name := w.mustPointer(ctx).Chunks[round%len(w.mustPointer(ctx).Chunks)].Name()
 			var s corev1.Secret
 			Expect(api.Get(ctx, types.NamespacedName{Namespace: w.namespace, Name: name}, &s)).To(Succeed())
 			if round == 1 {

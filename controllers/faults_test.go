@@ -64,19 +64,30 @@ var _ = Describe("Objects", func() {
 			Eventually(condition(ctx, gather.ExchangePolicy, shop, "staff", "Accepted")).Should(Equal("True/Accepted"))
 			Eventually(condition(ctx, gather.ExchangePolicy, shop, "staff", "Ready")).Should(Equal("False/NoReplica"))
 			if digest == "" {
-				s, err := w.spec(ctx)
-				Expect(err).NotTo(HaveOccurred())
-				Expect(s.Clients).To(HaveLen(2))
-				Expect(s.Policies[0].Clients).To(ConsistOf(shop + "/frontend"))
-				digest = w.pointer(ctx).Digest
+				// The policies may be published before everything that they speak of.
+				Eventually(func(g Gomega) {
+					before := w.digest(ctx)()
+					s, err := w.spec(ctx)
+					g.Expect(err).NotTo(HaveOccurred())
+					g.Expect(s.Services).To(HaveLen(1))
+					g.Expect(s.Issuers).To(HaveLen(1))
+					g.Expect(s.Clients).To(HaveLen(2))
+					for i := range s.Policies {
+						g.Expect(s.Policies[i].Clients).To(ConsistOf(shop + "/frontend"))
+						g.Expect(s.Policies[i].Targets).To(ConsistOf(shop + "/api"))
+						g.Expect(s.Policies[i].SubjectIssuers).To(ConsistOf("corp"))
+					}
+					digest = w.digest(ctx)()
+					g.Expect(digest).To(Equal(before), "it moved on meanwhile")
+				}).Should(Succeed())
 			}
-			Eventually(func() string { return w.pointer(ctx).Digest }).Should(Equal(digest))
+			Eventually(w.digest(ctx)).Should(Equal(digest))
 			for _, doc := range all[:4] {
 				u := &unstructured.Unstructured{}
 				Expect(yamlInto(doc, u)).To(Succeed())
 				remove(ctx, u.GetKind(), u.GetNamespace(), u.GetName())
 			}
-			Eventually(func() string { return w.pointer(ctx).Digest }).ShouldNot(Equal(digest))
+			Eventually(w.digest(ctx)).ShouldNot(Equal(digest))
 		}
 	})
 
@@ -87,10 +98,12 @@ var _ = Describe("Objects", func() {
 		w.run()
 		Eventually(w.policies(ctx)).Should(ConsistOf(shop + "/staff"))
 		remove(ctx, gather.TrustedIssuer, "", "corp")
-		Eventually(func() int {
+		Eventually(func() (int, error) {
 			s, err := w.spec(ctx)
-			Expect(err).NotTo(HaveOccurred())
-			return len(s.Issuers)
+			if err != nil {
+				return 0, err
+			}
+			return len(s.Issuers), nil
 		}).Should(BeZero())
 		Eventually(func() any {
 			unmatched, _, _ := unstructured.NestedSlice(get(ctx, gather.ExchangePolicy, shop, "staff").Object, "status", "unmatched")
@@ -104,7 +117,7 @@ var _ = Describe("Objects", func() {
 		apply(ctx, everything(shop))
 		w.run()
 		Eventually(w.policies(ctx)).Should(ConsistOf(shop + "/staff"))
-		before := w.pointer(ctx)
+		before := w.mustPointer(ctx)
 		for _, key := range []string{"suspend", "mode", "skip-validation", "allow", "disabled"} {
 			Eventually(func() error { // a status may be written meanwhile
 				u := get(ctx, gather.ExchangePolicy, shop, "staff")
@@ -116,7 +129,7 @@ var _ = Describe("Objects", func() {
 		apply(ctx, grant(shop, "marker"))
 		Eventually(w.policies(ctx)).Should(ConsistOf(shop+"/marker", shop+"/staff"))
 		remove(ctx, gather.ExchangePolicy, shop, "marker")
-		Eventually(func() string { return w.pointer(ctx).Digest }).Should(Equal(before.Digest))
+		Eventually(w.digest(ctx)).Should(Equal(before.Digest))
 	})
 
 	It("F263: are not believed what their status says", func(ctx context.Context) {
@@ -136,8 +149,7 @@ var _ = Describe("Objects", func() {
 		Eventually(w.policies(ctx)).Should(ConsistOf(shop + "/staff"))
 		Eventually(condition(ctx, gather.ExchangePolicy, shop, "broken", "Accepted")).Should(Equal("False/InvalidExpression"))
 		Eventually(condition(ctx, gather.ExchangePolicy, shop, "broken", "Ready")).Should(Equal("False/InvalidExpression"))
-		s, err := w.spec(ctx)
-		Expect(err).NotTo(HaveOccurred())
+		s := w.mustSpec(ctx)
 		for i := range s.Clients {
 			Expect(s.Clients[i].ID).To(HavePrefix(shop + "/"))
 		}
@@ -162,9 +174,8 @@ var _ = Describe("Objects", func() {
 		apply(ctx, everything(shop))
 		w.run()
 		pod := w.replica(ctx, "exchanger-1")
-		Eventually(func() *string { return digestOf(w.pointer(ctx)) }).ShouldNot(BeNil())
 		Eventually(w.policies(ctx)).Should(ConsistOf(shop + "/staff"))
-		w.acknowledge(ctx, pod, w.pointer(ctx).Revision, 0)
+		w.acknowledge(ctx, pod, w.mustPointer(ctx).Revision, 0)
 		Eventually(condition(ctx, gather.ExchangePolicy, shop, "staff", "Ready")).Should(Equal("True/Ready"))
 		first := get(ctx, gather.ExchangePolicy, shop, "staff")
 		for range 5 {

@@ -35,9 +35,9 @@ var _ = Describe("A replica in the wrong hands", func() {
 		w.run()
 		apply(ctx, grant(shop, "later"))
 		Eventually(w.policies(ctx)).Should(ContainElement(shop + "/later"))
-		Expect(w.pointer(ctx).Revision).To(BeNumerically("<", 1000))
+		Expect(w.mustPointer(ctx).Revision).To(BeNumerically("<", 1000))
 		By("and what it acknowledges does not count as acknowledged")
-		w.acknowledge(ctx, good, w.pointer(ctx).Revision, 0)
+		w.acknowledge(ctx, good, w.mustPointer(ctx).Revision, 0)
 		Eventually(condition(ctx, gather.ExchangePolicy, shop, "later", "Programmed")).Should(Equal("False/Pending"))
 		Consistently(condition(ctx, gather.ExchangePolicy, shop, "later", "Programmed")).WithTimeout(500 * time.Millisecond).Should(Equal("False/Pending"))
 		By("until its Pod is gone")
@@ -45,10 +45,10 @@ var _ = Describe("A replica in the wrong hands", func() {
 		Eventually(condition(ctx, gather.ExchangePolicy, shop, "later", "Programmed")).Should(Equal("True/Programmed"))
 		By("and one that can be true moves the number, and Programmed goes on")
 		w.acknowledge(ctx, bad, 1<<23, 0)
-		Eventually(func() uint64 { return w.pointer(ctx).Revision }).Should(BeEquivalentTo(1<<23 + 1))
+		Eventually(w.revision(ctx)).Should(BeEquivalentTo(1<<23 + 1))
 		apply(ctx, grant(shop, "last"))
 		Eventually(w.policies(ctx)).Should(ContainElement(shop + "/last"))
-		w.acknowledge(ctx, good, w.pointer(ctx).Revision, 0)
+		w.acknowledge(ctx, good, w.mustPointer(ctx).Revision, 0)
 		Eventually(condition(ctx, gather.ExchangePolicy, shop, "last", "Programmed")).Should(Equal("True/Programmed"))
 	})
 
@@ -56,24 +56,33 @@ var _ = Describe("A replica in the wrong hands", func() {
 		w := newWorld()
 		shop := w.tenant()
 		bad := w.replica(ctx, "bad")
+		apply(ctx, everything(shop)) // before, so that it is one publication
 		w.run()
-		apply(ctx, everything(shop))
 		Eventually(w.policies(ctx)).Should(ConsistOf(shop + "/staff"))
 		Eventually(condition(ctx, gather.ExchangePolicy, shop, "staff", "Programmed")).Should(Equal("False/Pending"))
-		from := w.pointer(ctx).Revision
+		from := w.mustPointer(ctx).Revision
+		// A machine may be so busy that the ten seconds are over before this spec has
+		// looked; what it sees then is neither right nor wrong.
+		soon := time.Now().Add(10 * time.Second)
 		w.acknowledge(ctx, bad, from+1000, 0)
-		Eventually(func() uint64 { return w.pointer(ctx).Revision }).Should(Equal(from + 1001))
+		Eventually(w.revision(ctx)).Should(Equal(from + 1001))
 		n := from + 2000
 		Consistently(func() uint64 {
 			n += 1000
 			w.acknowledge(ctx, bad, n, 0)
-			return w.pointer(ctx).Revision
+			if now := w.mustPointer(ctx).Revision; time.Now().Before(soon) {
+				return now
+			}
+			return from + 1001
 		}).WithTimeout(3 * time.Second).Should(Equal(from + 1001))
 		By("others do not wait for it")
 		apply(ctx, grant(shop, "second"))
 		Eventually(w.policies(ctx)).Should(ConsistOf(shop+"/second", shop+"/staff"))
-		Expect(w.pointer(ctx).Revision).To(Equal(from + 1002))
-		Eventually(func() uint64 { return w.pointer(ctx).Revision }).WithTimeout(15 * time.Second).Should(Equal(n + 1))
+		if now := w.mustPointer(ctx).Revision; time.Now().Before(soon) {
+			Expect(now).To(Equal(from + 1002))
+		}
+		// Once what it spoke of last is followed, or that and the change after it.
+		Eventually(w.revision(ctx)).Should(BeElementOf(n+1, n+2))
 	})
 })
 

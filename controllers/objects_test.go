@@ -9,8 +9,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
-
-	"github.com/exchequer-dev/exchequer/exchanger/wire"
 )
 
 func split(documents string) []string {
@@ -86,11 +84,4 @@ func everything(namespace string) string {
 
 func yamlInto(doc string, u *unstructured.Unstructured) error {
 	return yaml.Unmarshal([]byte(doc), &u.Object)
-}
-
-func digestOf(p *wire.Pointer) *string {
-	if p == nil {
-		return nil
-	}
-	return &p.Digest
 }

@@ -25,7 +25,7 @@ var _ = Describe("What people apply", func() {
 
 		pod := w.replica(ctx, "exchanger-1")
 		Eventually(condition(ctx, gather.ExchangePolicy, shop, "staff", "Programmed")).Should(Equal("False/Pending"))
-		w.acknowledge(ctx, pod, w.pointer(ctx).Revision, 0)
+		w.acknowledge(ctx, pod, w.mustPointer(ctx).Revision, 0)
 		for _, o := range [][3]string{
 			{gather.TokenService, "", "default"}, {gather.TrustedIssuer, "", "corp"}, {gather.ExchangeClient, shop, "frontend"}, {gather.ExchangePolicy, shop, "staff"},
 		} {

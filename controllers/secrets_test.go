@@ -148,7 +148,7 @@ var _ = Describe("Secrets of tenants", func() {
 		w.run(rights, func(_ *controllers.Options, p *controllers.Process, _ *rest.Config) { p.LeaderElect = true })
 		pod := w.replica(ctx, "exchanger-1")
 		Eventually(w.policies(ctx)).Should(ConsistOf(shop + "/staff"))
-		w.acknowledge(ctx, pod, w.pointer(ctx).Revision, 0)
+		w.acknowledge(ctx, pod, w.mustPointer(ctx).Revision, 0)
 		Eventually(condition(ctx, gather.TokenService, "", "default", "Ready")).Should(Equal("True/Ready"))
 		Eventually(condition(ctx, gather.ExchangePolicy, shop, "staff", "Ready")).Should(Equal("True/Ready"))
 		Eventually(condition(ctx, gather.TokenService, "", "default", "KeysReady")).Should(Equal("True/KeysReady"))

@@ -86,9 +86,9 @@ var _ = Describe("One-time state", func() {
 		two.Finalizers = nil
 		Expect(api.Patch(ctx, two, held)).To(Succeed())
 		By("a name survives publications, and whoever alters it does so for a minute at most")
-		before := w.pointer(ctx).Revision
+		before := w.mustPointer(ctx).Revision
 		apply(ctx, everything(w.tenant()))
-		Eventually(func() uint64 { return w.pointer(ctx).Revision }).Should(BeNumerically(">", before))
+		Eventually(w.revision(ctx)).Should(BeNumerically(">", before))
 		Expect(w.sole(ctx)()).To(Equal(one.UID))
 		Expect(api.Delete(ctx, one)).To(Succeed())
 		Eventually(w.sole(ctx)).Should(BeEmpty())
@@ -105,7 +105,7 @@ var _ = Describe("One-time state", func() {
 		acknowledged := func(pods ...*corev1.Pod) {
 			for _, pod := range pods {
 				is(ctx, pod, corev1.PodRunning, corev1.ConditionTrue)
-				w.acknowledge(ctx, pod, w.pointer(ctx).Revision, 0)
+				w.acknowledge(ctx, pod, w.mustPointer(ctx).Revision, 0)
 			}
 		}
 		of := func(kind, namespace, name, which string) func() string {

@@ -42,7 +42,7 @@ var ( //nolint:gochecknoglobals // a suite has no other place
 
 func TestControllers(t *testing.T) { //nolint:paralleltest // one API server, one state
 	RegisterFailHandler(Fail)
-	SetDefaultEventuallyTimeout(30 * time.Second)
+	SetDefaultEventuallyTimeout(time.Minute) // two busy cores, under the race detector
 	SetDefaultEventuallyPollingInterval(10 * time.Millisecond)
 	suite = t
 	RunSpecs(t, "The operator, with a real API server")
@@ -141,7 +141,44 @@ func (w *world) pointer(ctx context.Context) *wire.Pointer {
 	return &p
 }
 
-// spec reads what is published, as an exchanger would.
+// mustPointer reads what is published, and waits for it if need be.
+func (w *world) mustPointer(ctx context.Context) *wire.Pointer {
+	GinkgoHelper()
+	var p *wire.Pointer
+	Eventually(func() *wire.Pointer { p = w.pointer(ctx); return p }).ShouldNot(BeNil(), "nothing is published")
+	return p
+}
+
+// mustSpec reads what is published now.
+func (w *world) mustSpec(ctx context.Context) *policy.Spec {
+	GinkgoHelper()
+	var s *policy.Spec
+	Eventually(func() (err error) { s, err = w.spec(ctx); return err }).Should(Succeed())
+	return s
+}
+
+// revision is the number of what is published; 0 while nothing is.
+func (w *world) revision(ctx context.Context) func() uint64 {
+	return func() uint64 {
+		if p := w.pointer(ctx); p != nil {
+			return p.Revision
+		}
+		return 0
+	}
+}
+
+// digest is what is published, in one word; empty while nothing is.
+func (w *world) digest(ctx context.Context) func() string {
+	return func() string {
+		if p := w.pointer(ctx); p != nil {
+			return p.Digest
+		}
+		return ""
+	}
+}
+
+// spec reads what is published, as an exchanger would. It may move on meanwhile, so
+// that an error means to look again.
 func (w *world) spec(ctx context.Context) (*policy.Spec, error) {
 	p := w.pointer(ctx)
 	if p == nil {
