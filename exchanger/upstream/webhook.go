@@ -130,6 +130,8 @@ type TargetRequest struct {
 	Client string `json:"client"`
 	// Subject is whom the token is to be about.
 	Subject TargetSubject `json:"subject"`
+	// Actor is who acts for the subject; nil where nobody does.
+	Actor *TargetSubject `json:"actor,omitempty"`
 	// Assertion is a JWT of the token service for this webhook; with `forward` it is
 	// absent, and SubjectToken is the caller's own token.
 	Assertion    string `json:"assertion,omitempty"`
