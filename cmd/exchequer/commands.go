@@ -22,6 +22,7 @@ func commands(now func() time.Time) []*cobra.Command {
 		newWaitCommand(),
 		newTokenCommand(now),
 		newExchangeCommand(now),
+		newAuditCommand(),
 		newVersionCommand(),
 	}
 }

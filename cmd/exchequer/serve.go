@@ -21,7 +21,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/exchequer-dev/exchequer/cmd/internal/engine"
-	"github.com/exchequer-dev/exchequer/exchanger/audit"
 	"github.com/exchequer-dev/exchequer/exchanger/feed"
 	"github.com/exchequer-dev/exchequer/exchanger/keys"
 	"github.com/exchequer-dev/exchequer/exchanger/server"
@@ -40,10 +39,12 @@ const (
 )
 
 type serveFlags struct {
-	manifests, listen, public, operations, keys, namespace, auditFile string
-	tls                                                               server.TLSFiles
-	drain                                                             time.Duration
-	profile                                                           string
+	manifests, listen, public, operations, keys, namespace string
+	auditFile, redactKey                                   string
+	redact                                                 bool
+	tls                                                    server.TLSFiles
+	drain                                                  time.Duration
+	profile                                                string
 }
 
 func newServeCommand() *cobra.Command {
@@ -77,6 +78,8 @@ only where their network.allowedCIDRs says so.`,
 	flags.StringVar(&f.keys, "keys", "", "directory that keeps the signing keys; without it they live in memory, and every token dies with the process")
 	flags.StringVar(&f.namespace, "namespace", "exchequer-system", "the operator's namespace")
 	flags.StringVar(&f.auditFile, "audit", "", "file for audit records; standard output without it")
+	flags.BoolVar(&f.redact, "audit-redact", false, "replace personal data in audit records by pseudonyms")
+	flags.StringVar(&f.redactKey, "audit-redact-key", "", "`FILE` with at least 32 random bytes that pseudonyms hang on; without it they change with every process")
 	flags.StringVar(&f.tls.Certificate, "tls-cert", "", "PEM certificate chain: serve TLS; read again when it changes")
 	flags.StringVar(&f.tls.Key, "tls-key", "", "PEM key of --tls-cert")
 	flags.DurationVar(&f.drain, "drain-delay", 0, "how long a stopping server still answers, so that load balancers notice")
@@ -107,7 +110,9 @@ func serve(ctx context.Context, f *serveFlags, out, errs io.Writer) error {
 	if err != nil {
 		return usage("%w", err)
 	}
-	records, closeAudit, err := openAudit(ctx, f.auditFile, out, say)
+	records, closeAudit, err := engine.OpenAudit(engine.AuditOptions{
+		File: f.auditFile, Out: out, Ring: ring, Redact: f.redact, RedactKey: f.redactKey, Trouble: say.trouble,
+	})
 	if err != nil {
 		return usage("%w", err)
 	}
@@ -211,35 +216,6 @@ func openRing(dir string, say *narrator) (*keys.Ring, error) {
 	}
 	say.warn("signing keys live in memory: every token dies with this process; --keys DIR keeps them")
 	return keys.InMemory(), nil
-}
-
-// openAudit opens the sink of audit records. A file is opened anew at SIGHUP, after
-// somebody moved it away.
-func openAudit(ctx context.Context, file string, out io.Writer, say *narrator) (*audit.Log, func(), error) {
-	if file == "" {
-		l := audit.New(out, audit.Options{})
-		return l, func() { _ = l.Close() }, nil
-	}
-	sink, err := audit.OpenFile(file)
-	if err != nil {
-		return nil, nil, err
-	}
-	l := audit.New(sink, audit.Options{})
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-hup:
-				if err := sink.Reopen(); err != nil {
-					say.trouble("the audit file cannot be opened anew; the one before is written on", err)
-				}
-			}
-		}
-	}()
-	return l, func() { signal.Stop(hup); _ = l.Close(); _ = sink.Close() }, nil
 }
 
 func listen(f *serveFlags) (server.Listeners, error) {

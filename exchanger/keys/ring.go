@@ -105,6 +105,16 @@ func (r *Ring) Current(service string) (*Current, bool) {
 	return c, ok
 }
 
+// Services are the TokenServices that have keys: the one called default first, then
+// by name.
+func (r *Ring) Services() []string {
+	names := slices.Sorted(maps.Keys(*r.current.Load()))
+	if i := slices.Index(names, "default"); i > 0 {
+		names = slices.Insert(slices.Delete(names, i, i+1), 0, "default")
+	}
+	return names
+}
+
 // Active returns the signer of a TokenService's access tokens. It reports false
 // when there is no key to sign with.
 func (r *Ring) Active(service string) (*jose.Signer, bool) {

@@ -20,6 +20,9 @@ import (
 const recordKeys = "time correlationID outcome reason tokenService client subject actor impersonator targets grant audience scopeAsked scopeGranted " +
 	"tokenType revision kid jti txn tokensIn durationMicros"
 
+// chainKeys end every line.
+const chainKeys = " chain seq prev"
+
 // keysOf lists the members of a JSON object in the order of the text.
 func keysOf(t *testing.T, object string) []string {
 	t.Helper()
@@ -52,8 +55,8 @@ func TestTheAuditRecordOfAnExchange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(keysOf(t, string(b)), " "); got != recordKeys {
-		t.Errorf("keys\n%s\nwant\n%s", got, recordKeys)
+	if got := strings.Join(keysOf(t, string(b)), " "); got != recordKeys+chainKeys {
+		t.Errorf("keys\n%s\nwant\n%s", got, recordKeys+chainKeys)
 	}
 	var rec struct {
 		CorrelationID, Outcome, Reason, TokenService, Client, Grant, TokenType, Kid, Jti, Txn string
@@ -92,7 +95,7 @@ func TestTheAuditRecordOfAnExchange(t *testing.T) {
 			t.Fatal(err)
 		}
 		lines := strings.Split(strings.TrimSpace(string(b)), "\n")
-		if got := strings.Join(keysOf(t, lines[len(lines)-1]), " "); got != recordKeys+" check detail trace" {
+		if got := strings.Join(keysOf(t, lines[len(lines)-1]), " "); got != recordKeys+" check detail trace"+chainKeys {
 			t.Errorf("keys %s", got)
 		}
 	})
