@@ -46,9 +46,12 @@ func newCheckCommand(now func() time.Time) *cobra.Command {
 translation would: references, names and who owns them, expressions, examples.
 
 All arguments together are one set of manifests. Directories are read with what
-is below them: *.yaml, *.yml and *.json. Every problem is one line that begins
-with file:line. Objects of other API groups are passed over; Secrets, ConfigMaps
-and Namespaces are read, because objects refer to them. A kind or a version of
+is below them: *.yaml, *.yml and *.json. A folder below with a test (*_test.yaml)
+that takes its manifests from that folder alone is a set of its own.
+
+Every problem is one line that begins with file:line. Objects of other API groups
+are passed over; Secrets, ConfigMaps and Namespaces are read, because objects refer
+to them. A kind or a version of
 exchequer.dev that this program does not know is a problem.
 
 Nothing is dialled: of an issuer whose keys have to be fetched, the condition
@@ -60,15 +63,24 @@ Exit codes: 0 no problem; 1 at least one problem; 2 wrong usage.`,
   exchequer check ./manifests -o json | jq '.problems[].message'`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			var m *manifests
-			err := ui.Progress(c.ErrOrStderr(), "check the manifests", func() (err error) {
-				m, err = loadManifests(args, namespace, now)
-				return err
+			r := &checkReport{OK: true, Problems: []feed.Problem{}, Warnings: []feed.Problem{}, Notes: []feed.Problem{}, Objects: []checkedObject{}}
+			err := ui.Progress(c.ErrOrStderr(), "check the manifests", func() error {
+				sets, err := setsIn(args)
+				if err != nil {
+					return err
+				}
+				for _, s := range sets {
+					m, err := loadManifests(s.paths, namespace, now)
+					if err != nil {
+						return err
+					}
+					r.add(m)
+				}
+				return nil
 			})
 			if err != nil {
 				return err
 			}
-			r := newCheckReport(m)
 			if format.String() != ui.TableFormat {
 				err = ui.Encode(c.OutOrStdout(), format.String(), r)
 			} else {
@@ -86,12 +98,11 @@ Exit codes: 0 no problem; 1 at least one problem; 2 wrong usage.`,
 	return c
 }
 
-func newCheckReport(m *manifests) *checkReport {
-	r := &checkReport{
-		OK: len(m.Problems) == 0, Files: m.files,
-		Problems: append([]feed.Problem{}, m.Problems...), Warnings: []feed.Problem{}, Notes: append([]feed.Problem{}, m.notes...),
-		Objects: make([]checkedObject, 0, len(m.Statuses)),
-	}
+// add says what is to be said of one set of manifests.
+func (r *checkReport) add(m *manifests) {
+	r.OK = r.OK && len(m.Problems) == 0
+	r.Files += m.files
+	r.Problems, r.Notes = append(r.Problems, m.Problems...), append(r.Notes, m.notes...)
 	for i := range m.Statuses {
 		s := &m.Statuses[i]
 		at := checkedObject{ObjectStatus: *s}
@@ -115,7 +126,6 @@ func newCheckReport(m *manifests) *checkReport {
 		}
 		r.Objects = append(r.Objects, at)
 	}
-	return r
 }
 
 // name is how people write an object's name.

@@ -90,7 +90,7 @@ func TestExplainATokenOfThisService(t *testing.T) {
 
 func TestExplainSaysThatTheManifestsHaveProblems(t *testing.T) {
 	t.Parallel()
-	r := exchequer(t, aliceClaims, ask("--manifests", "../../config/samples", "--client", "shop/frontend")...).must(t, exitNo)
+	r := exchequer(t, aliceClaims, ask("--manifests", "testdata/gated", "--client", "shop/frontend")...).must(t, exitNo)
 	says(t, r.out, "the manifests have", "`exchequer check` shows all")
 }
 

@@ -20,7 +20,9 @@ func newTestCommand(now func() time.Time) *cobra.Command {
 		Use:   "test DIR|FILE...",
 		Short: "Run the examples of policies, and every *_test.yaml",
 		Long: `Run the examples of all ExchangePolicies in the manifests, and every *_test.yaml
-among the arguments and below them.
+among the arguments and below them. The manifests of a directory are one set, but
+for every folder below it with a test that takes its manifests from that folder
+alone: such a folder is a set of its own.
 
 A *_test.yaml holds examples that stand beside the manifests instead of in a
 policy:

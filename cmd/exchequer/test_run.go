@@ -83,12 +83,18 @@ func runTests(roots []string, namespace string, now func() time.Time) (*testRepo
 		}
 		tests = append(tests, found...)
 	}
-	paths, err := feed.Files(plain...)
+	sets, err := setsIn(plain)
 	if err != nil {
-		return nil, usage("%w", err)
+		return nil, err
 	}
-	if len(paths) > 0 {
-		m, err := x.load(plain)
+	for _, s := range sets {
+		if paths, err := feed.Files(s.paths...); err != nil || len(paths) == 0 {
+			if err != nil {
+				return nil, usage("%w", err)
+			}
+			continue
+		}
+		m, err := x.load(s.name, s.paths)
 		if err != nil {
 			return nil, err
 		}
@@ -124,7 +130,7 @@ func testFiles(root string) ([]string, error) {
 	return out, err
 }
 
-func (x *tester) load(roots []string) (*manifests, error) {
+func (x *tester) load(called string, roots []string) (*manifests, error) {
 	key := strings.Join(roots, "\x00")
 	if m, ok := x.sets[key]; ok {
 		return m, nil
@@ -136,7 +142,7 @@ func (x *tester) load(roots []string) (*manifests, error) {
 	x.sets[key] = m
 	x.report.Problems = append(x.report.Problems, m.unread...)
 	if n := len(m.Problems) - len(m.unread); n > 0 {
-		x.report.Notes = append(x.report.Notes, fmt.Sprintf("%s has %s, which `exchequer check` shows", strings.Join(roots, ", "), count(n, "problem")))
+		x.report.Notes = append(x.report.Notes, fmt.Sprintf("%s has %s, which `exchequer check` shows", called, count(n, "problem")))
 	}
 	return m, nil
 }
@@ -288,7 +294,7 @@ func (x *tester) policyTest(o *feed.Object) error {
 			return nil
 		}
 	}
-	m, err := x.load(roots)
+	m, err := x.load(strings.Join(roots, ", "), roots)
 	if err != nil {
 		return err
 	}
