@@ -66,7 +66,7 @@ func (s *source) begins(now time.Time) {
 		return
 	}
 	if len(s.spec.Carried) > 0 {
-		keys, err := parseKeys(s.spec.Carried, "the controller")
+		keys, err := parseKeys(s.spec.Carried, "the controller", s.spec.SPIFFE)
 		if err == nil {
 			s.carriedText, s.carried, s.base = s.spec.Carried, keys, keys
 			live := keys.after(nil, s.number)
@@ -96,7 +96,7 @@ func (s *source) carry(text []byte) bool {
 	if same {
 		return false
 	}
-	keys, err := parseKeys(text, "the controller")
+	keys, err := parseKeys(text, "the controller", s.spec.SPIFFE)
 	if err != nil {
 		// What cannot be read takes nothing away: the set before it stays.
 		s.opts.Logger.Error("carried keys are not used; those before them stay", "trusted_issuer", s.spec.Name, "error", err)

@@ -5,6 +5,7 @@ package issuer
 
 import (
 	"bytes"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,6 +22,8 @@ type keySet struct {
 	fetchedAt  time.Time
 	until      time.Time // zero: does not end (inline, carried by a fresh carrier)
 	from       string
+	// authorities are those of a trust bundle; nil when it has none.
+	authorities *x509.CertPool
 }
 
 func (k *keySet) expired(now time.Time) bool {
@@ -36,12 +39,14 @@ type parsed struct {
 
 // parseKeys reads a document. One without a usable key is an error, never an empty
 // set: an issuer that has lost all its keys cannot be told from one that is broken.
-func parseKeys(body []byte, from string) (parsed, error) {
-	set, unused, err := jose.ParseKeySet(body, jose.KeySetOptions{MaxBytes: maxJWKSBytes})
+//
+// A trust bundle is a key set with X.509 authorities, which are keys as good as any.
+func parseKeys(body []byte, from string, bundle bool) (parsed, error) {
+	set, unused, err := jose.ParseKeySet(body, jose.KeySetOptions{MaxBytes: maxJWKSBytes, SPIFFE: bundle})
 	if err != nil {
 		return parsed{}, fmt.Errorf("key set refused: %w", err)
 	}
-	if set.Len() == 0 {
+	if set.Len()+len(set.Authorities()) == 0 {
 		if len(unused) > 0 {
 			return parsed{}, fmt.Errorf("the key set has no usable key; %s", unused[0])
 		}
@@ -58,7 +63,7 @@ func parseKeys(body []byte, from string) (parsed, error) {
 // be nil. Keys that stay are the very same keys, so that what they verified stays
 // verified when another is added. generation makes a new number.
 func (p parsed) after(before *keySet, generation func() uint64) *keySet {
-	next := &keySet{set: p.set, warnings: slices.Clone(p.warnings), from: p.from}
+	next := &keySet{set: p.set, warnings: slices.Clone(p.warnings), from: p.from, authorities: poolOf(p.set)}
 	if before == nil {
 		next.generation = generation()
 		return next
@@ -69,7 +74,7 @@ func (p parsed) after(before *keySet, generation func() uint64) *keySet {
 		next.generation = generation()
 	}
 	next.warnings = append(next.warnings, replaced...)
-	if !lost && set.Len() == before.set.Len() { // nothing lost, nothing new
+	if !lost && set.Len() == before.set.Len() && len(set.Authorities()) == len(before.set.Authorities()) { // nothing lost, nothing new
 		for _, w := range before.warnings { // what was replaced stays said until the keys change again
 			if !slices.Contains(next.warnings, w) && isReplaced(w) {
 				next.warnings = append(next.warnings, w)
@@ -97,6 +102,15 @@ func (p parsed) with(more parsed) parsed {
 	if err != nil {
 		return p // cannot be: no kid stands twice
 	}
+	if p.set.IsBundle() {
+		both := slices.Clone(p.set.Authorities())
+		for _, der := range more.set.Authorities() {
+			if !hasAuthority(both, der) {
+				both = append(both, der)
+			}
+		}
+		set = set.Bundle(both)
+	}
 	return parsed{set: set, warnings: append(slices.Clone(p.warnings), more.warnings...), from: p.from + " and " + more.from}
 }
 
@@ -111,6 +125,9 @@ func canonical(set *jose.KeySet) ([]byte, error) {
 	sorted, err := jose.NewKeySet(keys...)
 	if err != nil {
 		return nil, fmt.Errorf("sort keys: %w", err)
+	}
+	if set.IsBundle() {
+		sorted = sorted.Bundle(set.Authorities())
 	}
 	return sorted.MarshalJSON()
 }
@@ -146,11 +163,35 @@ func follow(before, after *jose.KeySet) (set *jose.KeySet, lost bool, replaced [
 		}
 		keys = append(keys, key)
 	}
+	for _, der := range before.Authorities() {
+		lost = lost || !hasAuthority(after.Authorities(), der)
+	}
 	set, err := jose.NewKeySet(keys...)
-	if err != nil {
+	switch {
+	case err != nil:
 		set = after // cannot be: the kids are those of a set
+	case after.IsBundle():
+		set = set.Bundle(after.Authorities())
 	}
 	return set, lost, replaced
+}
+
+func hasAuthority(list [][]byte, der []byte) bool {
+	return slices.ContainsFunc(list, func(d []byte) bool { return bytes.Equal(d, der) })
+}
+
+// poolOf are a trust bundle's authorities; nil when it has none.
+func poolOf(set *jose.KeySet) *x509.CertPool {
+	if len(set.Authorities()) == 0 {
+		return nil
+	}
+	pool := x509.NewCertPool()
+	for _, der := range set.Authorities() {
+		if cert, err := x509.ParseCertificate(der); err == nil { // jose has parsed it before
+			pool.AddCert(cert)
+		}
+	}
+	return pool
 }
 
 func sameKey(a, b *jose.PublicKey) bool {

@@ -138,7 +138,7 @@ func (l *Local) look(ctx context.Context) *fetchError {
 	if ferr != nil {
 		return ferr
 	}
-	keys, err := parseKeys(body, "the API server")
+	keys, err := parseKeys(body, "the API server", false)
 	if err != nil {
 		return failed(ResultKeys, err)
 	}

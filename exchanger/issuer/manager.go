@@ -5,6 +5,7 @@ package issuer
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -204,6 +205,25 @@ func (m *Manager) Peek(name, digest, kid string) (*jose.PublicKey, bool) {
 		return nil, false
 	}
 	return s.key(kid)
+}
+
+// Authorities are the X.509 authorities of a trust domain, for the source with this
+// digest. The error wraps ErrKeyUnknown when its bundle is known and has none, and
+// ErrUnable when it cannot be told. It causes no fetch: a bundle names an authority
+// long before that issues anything (SPIFFE Trust Domain and Bundle, section 5).
+func (m *Manager) Authorities(name, digest string) (*x509.CertPool, error) {
+	s := m.source(name)
+	if s == nil || s.spec.Digest != digest {
+		return nil, fmt.Errorf("%w: trusted issuer %q is being configured", ErrUnable, name)
+	}
+	live := s.live.Load()
+	switch {
+	case live == nil || live.expired(m.opts.Now()):
+		return nil, fmt.Errorf("%w: trusted issuer %q is %s", ErrUnable, name, s.status.Load().State)
+	case live.authorities == nil:
+		return nil, fmt.Errorf("%w: the bundle of trusted issuer %q has no X.509 authority", ErrKeyUnknown, name)
+	}
+	return live.authorities, nil
 }
 
 // Generation is a number that changes whenever a key of the issuer was removed

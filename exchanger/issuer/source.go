@@ -38,6 +38,9 @@ type Source struct {
 	// Local says that the keys are those of the cluster that this process runs in.
 	// They are carried; nothing is ever dialled for them, whatever URL says.
 	Local bool
+	// SPIFFE says that what is read is the trust bundle of a trust domain: its keys
+	// verify JWT-SVIDs, its authorities X.509-SVIDs.
+	SPIFFE bool
 	// Carried is a JWK Set that was fetched for us, empty when there is none. Its
 	// keys are in force without a fetch. Where Options.CarrierFresh is set, a changed
 	// set replaces the one before it at once; where it is not, this process is the
@@ -59,7 +62,7 @@ type Source struct {
 func (s Source) equal(o Source) bool {
 	return s.Name == o.Name && s.Digest == o.Digest && s.URL == o.URL && s.DiscoveryURL == o.DiscoveryURL && s.JWKSURL == o.JWKSURL &&
 		bytes.Equal(s.Inline, o.Inline) && bytes.Equal(s.CABundle, o.CABundle) &&
-		slices.Equal(s.AllowedCIDRs, o.AllowedCIDRs) && s.AllowLoopbackHTTP == o.AllowLoopbackHTTP && s.Local == o.Local
+		slices.Equal(s.AllowedCIDRs, o.AllowedCIDRs) && s.AllowLoopbackHTTP == o.AllowLoopbackHTTP && s.Local == o.Local && s.SPIFFE == o.SPIFFE
 }
 
 // target is a Source that was checked: what the worker asks.

@@ -4,6 +4,7 @@
 package issuer
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"time"
@@ -37,11 +38,14 @@ type Status struct {
 	Warnings []string
 	// Message is one line for the condition.
 	Message string
+
+	// authorities tells one set of X.509 authorities from another.
+	authorities string
 }
 
 // same ignores when: a refresh that changed nothing is no news.
 func (s Status) same(o Status) bool {
-	return s.State == o.State && s.Message == o.Message && slices.Equal(s.KeyIDs, o.KeyIDs) && slices.Equal(s.Warnings, o.Warnings)
+	return s.State == o.State && s.Message == o.Message && s.authorities == o.authorities && slices.Equal(s.KeyIDs, o.KeyIDs) && slices.Equal(s.Warnings, o.Warnings)
 }
 
 // statusOf puts a state into words. err is the last failure, nil after a
@@ -57,7 +61,9 @@ func statusOf(live *keySet, err error, now time.Time) Status {
 		}
 		return st
 	}
-	st := Status{State: Ready, LastFetch: live.fetchedAt, KeyIDs: live.set.KeyIDs(), Warnings: live.warnings}
+	st := Status{
+		State: Ready, LastFetch: live.fetchedAt, KeyIDs: live.set.KeyIDs(), Warnings: live.warnings, authorities: digestOf(live.set.Authorities()),
+	}
 	if err != nil {
 		st.State = Stale
 		if live.until.IsZero() {
@@ -68,5 +74,16 @@ func statusOf(live *keySet, err error, now time.Time) Status {
 		return st
 	}
 	st.Message = fmt.Sprintf("%d keys usable, from %s", len(st.KeyIDs), live.from)
+	if live.set.IsBundle() {
+		st.Message = fmt.Sprintf("%d keys and %d X.509 authorities usable, from %s", len(st.KeyIDs), len(live.set.Authorities()), live.from)
+	}
 	return st
+}
+
+func digestOf(list [][]byte) string {
+	h := sha256.New()
+	for _, b := range list {
+		h.Write(b) // DER says where it ends
+	}
+	return string(h.Sum(nil))
 }

@@ -105,7 +105,7 @@ func (s *source) configureInline() error {
 	if s.spec.JWKSURL != "" || s.spec.DiscoveryURL != "" || s.spec.Local {
 		return errors.New("inline keys and another place for keys are both set: expected one")
 	}
-	keys, err := parseKeys(s.spec.Inline, "the manifest")
+	keys, err := parseKeys(s.spec.Inline, "the manifest", s.spec.SPIFFE)
 	if err != nil {
 		return fmt.Errorf("inline keys: %w", err)
 	}
@@ -231,7 +231,7 @@ func (s *source) load(ctx context.Context) (keys parsed, maxAge time.Duration, f
 			ferr = err
 			return
 		}
-		found, perr := parseKeys(doc.body, doc.from)
+		found, perr := parseKeys(doc.body, doc.from, s.spec.SPIFFE)
 		if perr != nil {
 			ferr = failed(ResultKeys, fmt.Errorf("jwks %s: %w", doc.from, perr))
 			return
