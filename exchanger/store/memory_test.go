@@ -41,8 +41,10 @@ func TestMemoryKeepsTheContractOfStores(t *testing.T) {
 				}
 				return all
 			},
+			Limited: func(_ *testing.T, limits store.MemoryLimits) store.Store { return store.NewMemory(c.Now, limits) },
 			Advance: c.Advance,
 			Now:     c.Now,
+			Unit:    time.Second,
 		})
 	})
 }
