@@ -151,7 +151,9 @@ func chainClaims(t *Token) *Refusal {
 		}
 		*f.to = m
 	}
-	_, t.Confirmed = t.Claims["cnf"]
+	if cnf, bound := t.Claims["cnf"]; bound {
+		t.Confirmed, t.Confirmation = true, readConfirmation(cnf)
+	}
 	t.MayAct = withIssuer(t.MayAct, t.RawIssuer)
 	return nil
 }

@@ -21,6 +21,10 @@ func (d *deciding) combine(chosen []*judging) (*Grant, *Refusal) {
 	if ref != nil {
 		return nil, ref
 	}
+	confirmation, ref := confirmations(chosen)
+	if ref != nil {
+		return nil, ref
+	}
 	now := d.request.Now.UTC().Truncate(time.Second)
 	g := &Grant{
 		TokenService: d.service.spec.Name,
@@ -32,6 +36,7 @@ func (d *deciding) combine(chosen []*judging) (*Grant, *Refusal) {
 		IssuedAt:     now,
 		Claims:       claims,
 		Sealed:       d.request.Subject.seal(),
+		Confirmation: confirmation,
 		TokenBytes:   d.service.spec.TokenBytes,
 		Targets:      make([]TargetPolicy, len(chosen)),
 	}

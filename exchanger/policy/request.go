@@ -93,6 +93,8 @@ type Proof struct {
 	X5T string
 	// SubjectJKT is the key of the subject_token_proof.
 	SubjectJKT string
+	// HandoverJKT is the key that a hand-over token is to be bound to (handover_jkt).
+	HandoverJKT string
 }
 
 // Actor is one party of a chain of actors: what its token said (iss, sub), and, where

@@ -47,6 +47,10 @@ type Policy struct {
 	SubjectAudience AudienceRule `json:"subjectAudience"`
 	SubjectRules    []Rule       `json:"subjectRules,omitempty"`
 
+	// BoundSubject wants the subject token to be bound to a key: its audience rule
+	// would let any of many clients use it.
+	BoundSubject bool `json:"boundSubject,omitempty"`
+
 	// PublicClients are those of Clients that may be public ones.
 	PublicClients []string    `json:"publicClients,omitempty"`
 	Actor         ActorPolicy `json:"actor,omitzero"`
