@@ -112,7 +112,7 @@ func flagsExist(t *testing.T, where, text string) int {
 			}
 			words := strings.Fields(call)
 			name := "exchequer " + words[0]
-			if words[0] == "token" && len(words) > 1 {
+			if (words[0] == "token" || words[0] == "audit") && len(words) > 1 {
 				name += " " + words[1]
 			}
 			c, ok := commands[name]
