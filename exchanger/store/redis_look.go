@@ -46,6 +46,9 @@ func (r *Redis) Look(ctx context.Context) error {
 		defer func() { _ = conn.Close() }()
 		return r.look(ctx, conn)
 	}()
+	if unfit := r.trouble.Load(); err != nil && unfit != nil {
+		err = *unfit // the client's own error does not say more than that
+	}
 	r.circuit.report(err == nil || resultOf(err) != resultUnanswered)
 	if err != nil && !errors.Is(err, errUnfit) {
 		r.tell(err, -1)

@@ -87,7 +87,11 @@ func Start(tb testing.TB, o Options) *Server {
 	tb.Cleanup(s.stop)
 	s.Restart()
 	if o.ReplicaOf != nil {
-		s.Await("the replica is in step", func() bool { return strings.Contains(s.Info(), "master_link_status:up") })
+		s.Await("the replica is in step", func() bool {
+			o.ReplicaOf.Do("SET", "in-step", "?")
+			confirmed, _ := o.ReplicaOf.Do("WAIT", 1, 100).(int64)
+			return confirmed > 0 && strings.Contains(s.Info(), "master_link_status:up")
+		})
 	}
 	return s
 }

@@ -309,10 +309,13 @@ func (b Backend) refuses(t *testing.T) {
 		call func(ctx context.Context) error
 		want error
 	}{
-		"put: too large":  {func(ctx context.Context) error { return s.Put(ctx, kind, "o", "a", large, until) }, store.ErrTooLarge},
-		"swap: too large": {func(ctx context.Context) error { _, err := s.Swap(ctx, kind, "a", []byte("v"), large, until); return err }, store.ErrTooLarge},
-		"put: over":       {func(ctx context.Context) error { return s.Put(ctx, kind, "o", "a", nil, b.Now()) }, store.ErrUnavailable},
-		"put: never":      {func(ctx context.Context) error { return s.Put(ctx, kind, "o", "a", nil, time.Time{}) }, store.ErrUnavailable},
+		"put: too large": {func(ctx context.Context) error { return s.Put(ctx, kind, "o", "a", large, until) }, store.ErrTooLarge},
+		"swap: too large": {func(ctx context.Context) error {
+			_, err := s.Swap(ctx, kind, "a", []byte("v"), large, until)
+			return err
+		}, store.ErrTooLarge},
+		"put: over":  {func(ctx context.Context) error { return s.Put(ctx, kind, "o", "a", nil, b.Now()) }, store.ErrUnavailable},
+		"put: never": {func(ctx context.Context) error { return s.Put(ctx, kind, "o", "a", nil, time.Time{}) }, store.ErrUnavailable},
 		"swap: over": {func(ctx context.Context) error {
 			_, err := s.Swap(ctx, kind, "a", []byte("v"), []byte("w"), b.Now())
 			return err
