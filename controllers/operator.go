@@ -59,8 +59,10 @@ type Operator struct {
 	unlisted error
 	// again asks for a run after one that failed.
 	again *time.Timer
-	// ensured says that Secrets that must be there were looked at lately.
-	ensured bool
+	// ensured says that Secrets that must be there were looked at lately; presented is
+	// what the one of credentials held then.
+	ensured   bool
+	presented map[string][]byte
 	// made is when this process began.
 	made time.Time
 	// written counts published bytes.

@@ -4,9 +4,11 @@
 package controllers
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -65,7 +67,7 @@ func (op *Operator) run(ctx context.Context) error {
 	if err := op.keys.Ensure(ctx, all.Input.Objects.TokenServices, result.Spec); err != nil {
 		op.options.Log.ErrorContext(ctx, "signing keys are not as they should be; the present ones go on", "error", err)
 	}
-	published, err := op.publish(ctx, result.Spec)
+	published, err := op.publish(ctx, &result)
 	if errors.Is(err, wire.ErrTooLarge) {
 		published, err = op.publishLess(ctx, &all.Input, &result)
 	}
@@ -83,17 +85,18 @@ func (op *Operator) run(ctx context.Context) error {
 	return err
 }
 
-func (op *Operator) publish(ctx context.Context, spec *policy.Spec) (publish.Published, error) {
+func (op *Operator) publish(ctx context.Context, result *translate.Result) (publish.Published, error) {
+	spec := result.Spec
 	if format, ok := wire.ChooseFormat(op.ears.formats); ok {
 		spec.Format = format
 	} else {
 		op.options.Log.WarnContext(ctx, "a replica that serves cannot read the format that this controller writes; it keeps the last snapshot that it could read")
 	}
-	if !op.ensured {
-		if err := op.publisher.EnsureCredentials(ctx); err != nil {
-			return publish.Published{}, fmt.Errorf("make Secret %s: %w", wire.CredentialsName, err)
+	if !op.ensured || !maps.EqualFunc(op.presented, result.Credentials, bytes.Equal) {
+		if err := op.publisher.Credentials(ctx, result.Credentials); err != nil {
+			return publish.Published{}, err
 		}
-		op.ensured = true
+		op.ensured, op.presented = true, result.Credentials
 	}
 	out, err := op.publisher.Publish(ctx, spec, op.ears.floor)
 	if err == nil {
@@ -134,7 +137,7 @@ func (op *Operator) publishLess(ctx context.Context, in *translate.Input, result
 		}
 		// What is left may take more room than before: a name that was released is
 		// somebody else's now. Each round leaves out one namespace more at least.
-		out, err := op.publish(ctx, result.Spec)
+		out, err := op.publish(ctx, result)
 		if !errors.Is(err, wire.ErrTooLarge) {
 			return out, err
 		}

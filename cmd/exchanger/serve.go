@@ -69,7 +69,7 @@ func (s *settings) serve(ctx context.Context, out, errs io.Writer) error {
 	})
 	feed, err = cluster.New(config, cluster.Options{
 		Namespace: s.namespace, Pod: s.pod, PodUID: s.podUID, Checkpoint: s.checkpoint, ConfirmEvery: s.confirmEvery,
-		Compiler: expr.New(), Keys: ring, Apply: eng.Apply, KeysChanged: eng.KeysChanged, Refused: eng.Blocked, Sole: eng.Hold, Log: log,
+		Compiler: expr.New(), Keys: ring, Apply: eng.Apply, KeysChanged: eng.KeysChanged, Credentials: eng.Credentials, Refused: eng.Blocked, Sole: eng.Hold, Log: log,
 	})
 	if err != nil {
 		return err

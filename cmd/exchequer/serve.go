@@ -149,6 +149,7 @@ func serve(ctx context.Context, f *serveFlags, out, errs io.Writer) error {
 		say.problems(build.Problems)
 		return errors.New("the manifests cannot be used as they are: mend the files above")
 	}
+	eng.Credentials(build.Credentials)
 	if err := eng.Apply(build.Spec, build.Snapshot, build.CompileTime); err != nil {
 		return err
 	}
@@ -180,6 +181,7 @@ func follow(ctx context.Context, dir *feed.Directory, eng *engine.Engine, say *n
 		case err != nil:
 			say.trouble("the manifests cannot be read; what was in force stays", err)
 		default:
+			eng.Credentials(build.Credentials)
 			if !build.Unchanged {
 				if err := eng.Apply(build.Spec, build.Snapshot, build.CompileTime); err != nil {
 					say.trouble("the change is in force; the signing keys did not follow it, and the ones before go on", err)

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/exchequer-dev/exchequer/api/v1alpha1"
 )
 
@@ -54,6 +56,11 @@ func walk(v reflect.Value, field string, out *[]ref) {
 			}
 			*out = append(*out, ref{from, r.Name, r.Key})
 			return
+		}
+		if m, ok := v.Interface().(v1alpha1.MutualTLSAuth); ok {
+			// The certificate's key stands beside it, under the name that every Secret of
+			// type kubernetes.io/tls has for it.
+			*out = append(*out, ref{secrets, m.SecretRef.Name, corev1.TLSPrivateKeyKey})
 		}
 		for i := range v.NumField() {
 			if f := v.Type().Field(i); f.IsExported() {

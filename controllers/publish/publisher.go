@@ -348,20 +348,6 @@ func (p *Publisher) Beat(ctx context.Context) error {
 	return nil
 }
 
-// EnsureCredentials makes the Secret of what is presented to others, which is empty
-// until something is.
-func (p *Publisher) EnsureCredentials(ctx context.Context) error {
-	var have metav1.PartialObjectMetadata
-	have.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	err := p.client.Get(ctx, types.NamespacedName{Namespace: p.namespace, Name: wire.CredentialsName}, &have)
-	if !apierrors.IsNotFound(err) {
-		return err
-	}
-	secret := p.secret(wire.CredentialsName, "credentials")
-	secret.OwnerReferences = p.owners(ctx)
-	return client.IgnoreAlreadyExists(p.client.Create(ctx, secret))
-}
-
 // readerAccount is the ServiceAccount of the exchangers.
 const readerAccount = "exchequer-exchanger"
 

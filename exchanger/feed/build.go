@@ -64,6 +64,8 @@ type Build struct {
 	Snapshot *policy.Snapshot
 	// CompileTime is how long the snapshot took to compile.
 	CompileTime time.Duration
+	// Credentials are the secrets by which other servers know this installation.
+	Credentials map[string][]byte
 	// Problems are all that a person must act on, in the order of the files.
 	Problems []Problem
 	// Broken says that some problem is about the files themselves: unparsable, the
@@ -93,7 +95,7 @@ func (b *Builder) Build(objects []*Object, former map[string]*Object, revision u
 	}
 	build := g.build
 	result := translate.Translate(g.input)
-	build.Statuses, build.Spec = result.Statuses, result.Spec
+	build.Statuses, build.Spec, build.Credentials = result.Statuses, result.Spec, result.Credentials
 	start := b.now()
 	snapshot, err := policy.Compile(result.Spec, revision, b.compiler)
 	if err != nil {

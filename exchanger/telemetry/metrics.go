@@ -38,6 +38,7 @@ type Metrics struct {
 	keysAge                         *prometheus.GaugeVec
 	fetches                         *prometheus.CounterVec
 	signingKeys                     *prometheus.GaugeVec
+	upstreams                       upstreams
 
 	mu       sync.RWMutex
 	known    known
@@ -105,8 +106,9 @@ func NewMetrics() *Metrics {
 			Name: "exchequer_signing_key_info",
 			Help: "1 for every signing key, with its state.",
 		}, []string{"token_service", "kid", "algorithm", "state"}),
-		byCall:   map[callKey]counters{},
-		byPolicy: map[policyKey]prometheus.Counter{},
+		upstreams: newUpstreams(),
+		byCall:    map[callKey]counters{},
+		byPolicy:  map[policyKey]prometheus.Counter{},
 	}
 	duration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "exchequer_exchange_duration_seconds", Help: "How long a token request took, by how it ended.",
@@ -118,7 +120,7 @@ func NewMetrics() *Metrics {
 	}
 	m.registry.MustRegister(m.requests, duration, m.decisions, m.clients, m.revision, current{m.age, m}, m.compile, current{m.blocked, m},
 		current{m.heartbeat, m}, current{m.clock, m},
-		m.shed, m.panics, m.certificateErrors, current{m.keysAge, m}, m.fetches, m.signingKeys,
+		m.shed, m.panics, m.certificateErrors, current{m.keysAge, m}, m.fetches, m.signingKeys, m.upstreams.asked, m.upstreams.took,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

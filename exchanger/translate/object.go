@@ -33,6 +33,8 @@ type object struct {
 	unmatched []string
 	warnings  []string
 	service   *service
+	// credentials are what is presented to other servers for it.
+	credentials map[string][]byte
 	// rest of the status that some kinds have
 	audit    bool
 	clientID string

@@ -19,6 +19,9 @@ type Result struct {
 	Spec *policy.Spec
 	// Statuses has every object of the input once, sorted by kind, namespace, name.
 	Statuses []ObjectStatus
+	// Credentials are the secrets by which other servers know this installation, under
+	// the names that Spec has. They are in nothing else: no status, no log.
+	Credentials map[string][]byte
 }
 
 // ObjectStatus is what became of one object.

@@ -25,13 +25,14 @@ func Translate(in Input) Result {
 		w.translateClients, w.clientConflicts, w.aliases,
 		w.translateScopes, w.scopeConflicts, w.scopeOwners,
 		w.translatePolicies,
+		w.presented,
 	} {
 		step()
 	}
 	spec := w.spec()
 	w.judgeExamples(spec)
 	spec.Policies = slices.DeleteFunc(spec.Policies, func(p policy.Policy) bool { return w.gated[p.Namespace+"/"+p.Name] })
-	return Result{Spec: spec, Statuses: w.statuses()}
+	return Result{Spec: spec, Statuses: w.statuses(), Credentials: w.credentials}
 }
 
 // world is the state of one translation.
@@ -68,6 +69,8 @@ type world struct {
 	// sorted.
 	clientsOf  map[string][]*client
 	namespaces []string
+	// credentials are what objects in force present to other servers.
+	credentials map[string][]byte
 }
 
 type service struct {

@@ -91,16 +91,18 @@ func (c *Client) SetCredentials(all map[string][]byte) {
 
 func (c *Client) credential(name string) []byte { return (*c.credentials.Load())[name] }
 
-// Keep forgets every server but these, by name.
-func (c *Client) Keep(names map[string]bool) {
+// Keep forgets every server but these, by name, and returns which it knew.
+func (c *Client) Keep(names map[string]bool) (gone []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for name, h := range c.hosts {
 		if !names[name] {
 			h.http.CloseIdleConnections()
 			delete(c.hosts, name)
+			gone = append(gone, name)
 		}
 	}
+	return gone
 }
 
 // host returns what there is to ask the server with: a new one when the server was

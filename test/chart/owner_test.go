@@ -26,7 +26,7 @@ func TestWhatIsPublishedGoesWithTheExchangersAccount(t *testing.T) {
 	}
 	spec := &policy.Spec{Format: policy.Format, Clients: []policy.Client{{ID: "shop/app", Namespace: "shop", Name: "app"}}}
 	p := publish.New(asController, namespace, time.Now)
-	if err := p.EnsureCredentials(t.Context()); err != nil {
+	if err := p.Credentials(t.Context(), nil); err != nil {
 		t.Errorf("with the rights that the chart gives: %v", err)
 	}
 	if _, err := p.Publish(t.Context(), spec, 0); err != nil {

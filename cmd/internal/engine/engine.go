@@ -28,6 +28,7 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/subject/trust"
 	"github.com/exchequer-dev/exchequer/exchanger/telemetry"
 	"github.com/exchequer-dev/exchequer/exchanger/translate"
+	"github.com/exchequer-dev/exchequer/exchanger/upstream"
 )
 
 const (
@@ -90,7 +91,9 @@ type Engine struct {
 	options Options
 	metrics *telemetry.Metrics
 	issuers *issuer.Manager
-	server  *server.Server
+	// upstream asks other servers.
+	upstream *upstream.Client
+	server   *server.Server
 	// uses is nil where there is no store of one-time state, or where it is sole.
 	uses     *store.Memory
 	sole     *store.Sole
@@ -115,6 +118,7 @@ func New(o Options) *Engine {
 		Now: o.Now, Observer: fetches{e.metrics}, OnChange: o.OnIssuerChange, Logger: o.Log, CarrierFresh: o.CarrierFresh,
 		Proxy: o.EgressProxy, RootCAs: o.EgressRoots,
 	})
+	e.upstream = e.asker()
 	uses := e.once()
 	use := &exchange.Exchanger{
 		Clients:  clientauth.New(e.issuers, uses, clientauth.Options{Reviewer: o.Reviewer}),

@@ -207,6 +207,7 @@ func (f *Feed) fromCheckpoint(ctx context.Context) {
 	f.follow(ctx, documentsOf(d.Keys))
 	f.keysSeen = state{secret: &corev1.Secret{Data: d.Keys}} // known is false: whatever the API server says is news
 	f.credsSeen = state{secret: &corev1.Secret{Data: d.Credentials}}
+	f.present()
 	confirmed := d.ConfirmedAt
 	if now := f.o.Now(); confirmed.After(now) {
 		confirmed = now

@@ -62,7 +62,7 @@ type Keys interface {
 }
 
 // Options are what a program chooses. All but Pod, PodUID, Checkpoint, ConfirmEvery,
-// KeysChanged, Refused, Sole, Log and Now are required.
+// KeysChanged, Credentials, Refused, Sole, Log and Now are required.
 type Options struct {
 	// Namespace is the operator's.
 	Namespace string
@@ -81,6 +81,9 @@ type Options struct {
 	Apply func(spec *policy.Spec, snapshot *policy.Snapshot, compile time.Duration) error
 	// KeysChanged is called after Keys has followed.
 	KeysChanged func() error
+	// Credentials is told the secrets by which other servers know this installation,
+	// before a snapshot that needs them is in force, and whenever they change.
+	Credentials func(map[string][]byte)
 	// Refused is told when something published is held back, and when it is not.
 	Refused func(bool)
 	// Sole is told, again and again, whether the controller found this Pod to be the

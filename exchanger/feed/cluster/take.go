@@ -58,7 +58,7 @@ func (f *Feed) take(ctx context.Context) bool {
 	}
 	fresh := !keys.same(f.keysSeen) || !creds.same(f.credsSeen)
 	f.followKeys(ctx, keys)
-	f.credsSeen = creds
+	f.followCredentials(creds)
 	settled, swapped := f.takePointer(ctx, pointer)
 	switch {
 	case f.served == nil:
@@ -83,6 +83,23 @@ func (f *Feed) followKeys(ctx context.Context, keys state) {
 		return
 	}
 	f.follow(ctx, documents)
+}
+
+// followCredentials takes over what is presented to other servers. A Secret that is
+// gone, by somebody's hand, says nothing about it; an empty one says that there is
+// nothing any more.
+func (f *Feed) followCredentials(creds state) {
+	if creds.secret == nil || creds.same(f.credsSeen) {
+		return
+	}
+	f.credsSeen = creds
+	f.present()
+}
+
+func (f *Feed) present() {
+	if f.o.Credentials != nil {
+		f.o.Credentials(maps.Clone(f.credsSeen.data()))
+	}
 }
 
 func (f *Feed) follow(ctx context.Context, documents map[string][]byte) {
@@ -211,6 +228,9 @@ func (f *Feed) bring(ctx context.Context, now state) (wire.Pointer, *swap, error
 		// may be behind the other.
 		if _, err := f.keys.read(ctx, f.secrets, f.times.request); err == nil {
 			f.followKeys(ctx, f.keys.get())
+		}
+		if _, err := f.creds.read(ctx, f.secrets, f.times.request); err == nil {
+			f.followCredentials(f.creds.get())
 		}
 	}
 	return p, ready, err
