@@ -91,11 +91,15 @@ func TestF276_TwoControllersAtOnceMakeOneHistory(t *testing.T) {
 			names = names[1:]
 		}
 	}
-	_, spec := i.publishes(names...)
+	i.publishes(names...)
+	must(t, rig.Until(t.Context(), "what was deleted is published no more", func(ctx context.Context) error {
+		_, spec, err := i.published(ctx)
+		if want := len(names) + 1; err == nil && len(spec.Policies) != want {
+			err = fmt.Errorf("%d policies are published, expected %d", len(spec.Policies), want)
+		}
+		return err
+	}))
 	must(t, rig.Until(t.Context(), "every policy is programmed", func(ctx context.Context) error { return i.programmed(ctx, names) }))
-	if want := len(names) + 1; len(spec.Policies) != want {
-		t.Errorf("%d policies are published, expected %d", len(spec.Policies), want)
-	}
 	answered := load.Stop()
 	if failed := answered.Failed(); len(failed) > 0 {
 		t.Errorf("of %d exchanges %d failed: %s", len(answered), len(failed), failed)

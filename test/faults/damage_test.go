@@ -92,9 +92,7 @@ spec:
 
 func TestF256_APoisonedObjectHurtsItselfAlone(t *testing.T) {
 	t.Parallel()
-	// No object is known that makes translation panic, so one is made up: a build
-	// that panics at a name.
-	i := install(t, plan{programs: with(t, panicAt("poison-panic")), manifests: probeClient("revoked") + "---" + probePolicy("revoked")})
+	i := install(t, plan{programs: with(t, hurried()...), manifests: probeClient("revoked") + "---" + probePolicy("revoked")})
 	// Before anybody watches: a watch of before goes on with the old schema.
 	_, err := i.Dynamic.Resource(rig.CRDs()).Patch(t.Context(), "exchangepolicies.exchequer.dev", types.JSONPatchType, []byte(loose), metav1.PatchOptions{})
 	must(t, err)
@@ -135,15 +133,6 @@ func TestF256_APoisonedObjectHurtsItselfAlone(t *testing.T) {
 	}
 	figure(t, "objects that no schema lets in, and one that makes translation panic", "%d such objects: each is not Accepted, a policy deleted beside them was refused everywhere after %.1f s, a new one in force after %.1f s; %d exchanges, %d failed",
 		len(names), revoked.Seconds(), applied.Seconds(), len(answered), len(answered.Failed()))
-}
-
-// panicAt makes translation panic at a policy of that name.
-func panicAt(name string) rig.Edit {
-	return rig.Edit{
-		File: "exchanger/translate/grant.go",
-		From: "func (w *world) translatePolicy(p *grant) {\n",
-		To:   fmt.Sprintf("func (w *world) translatePolicy(p *grant) {\n\tif p.name == %q {\n\t\tpanic(\"poison\")\n\t}\n", name),
-	}
 }
 
 func (i *installation) notAccepted(ctx context.Context, names []string) error {

@@ -194,6 +194,19 @@ func (i *installation) load(workers int, pace time.Duration) (*rig.Load, *rig.Ve
 	return l, v
 }
 
+// noticed waits until the front believes that a replica is not ready, and returns when
+// that was.
+func (i *installation) noticed(r *rig.Replica) time.Time {
+	i.t.Helper()
+	must(i.t, rig.Until(i.t.Context(), "the front notices that "+r.Name+" is gone", func(context.Context) error {
+		if r.Ready() {
+			return errors.New("it is ready, it believes")
+		}
+		return nil
+	}))
+	return time.Now()
+}
+
 // everywhere waits until every replica answers as expected and says how long
 // after began the last did.
 func (i *installation) everywhere(target string, allowed bool) {

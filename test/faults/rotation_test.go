@@ -30,7 +30,7 @@ func TestF303KeysRotateUnderLoadAndAVerifierThatCachesAsLongAsItMayNeverFails(t 
 	if full() {
 		rotations = 20
 	}
-	i := install(t, plan{programs: with(t, sixtyfold()...), controllers: 1, replicas: 2, manifests: quickRotation})
+	i := install(t, plan{programs: with(t, hurried()...), controllers: 1, replicas: 2, manifests: quickRotation})
 	load, verifier := i.load(4, 10*time.Millisecond)
 	must(t, rig.Until(t.Context(), fmt.Sprintf("%d keys have signed", rotations+1), func(context.Context) error {
 		if _, keys := verifier.Seen(); len(keys) <= rotations {

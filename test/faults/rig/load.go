@@ -148,6 +148,11 @@ func (all Answers) Of(target string) Answers {
 	return slices.DeleteFunc(slices.Clone(all), func(a Answer) bool { return a.Target != target })
 }
 
+// Since are those that began after a moment.
+func (all Answers) Since(moment time.Time) Answers {
+	return slices.DeleteFunc(slices.Clone(all), func(a Answer) bool { return !a.Began.After(moment) })
+}
+
 // Percentile of how long they took.
 func (all Answers) Percentile(p float64) time.Duration {
 	took := make([]time.Duration, len(all))

@@ -179,6 +179,7 @@ type Replica struct {
 	cluster *Cluster
 	uid     types.UID
 	ready   atomic.Bool
+	leaving atomic.Bool
 	gone    atomic.Bool
 	starts  atomic.Int64
 	stop    context.CancelFunc
@@ -233,7 +234,7 @@ func (r *Replica) Start() error {
 }
 
 // Ready says what the front believes of it.
-func (r *Replica) Ready() bool { return r.ready.Load() && !r.gone.Load() }
+func (r *Replica) Ready() bool { return r.ready.Load() && !r.leaving.Load() && !r.gone.Load() }
 
 // AwaitReady waits until it is.
 func (r *Replica) AwaitReady(ctx context.Context) error {
@@ -302,6 +303,9 @@ func status(ctx context.Context, client *http.Client, url string) int {
 	return resp.StatusCode
 }
 
+// heard is how long it takes until the front hears that a Pod is terminating.
+const heard = 300 * time.Millisecond
+
 // Remove deletes the Pod as a rollout does: it is terminating, the process gets
 // SIGTERM, and when it has ended the object is gone. It returns the exit code.
 func (r *Replica) Remove(ctx context.Context) (int, error) {
@@ -310,6 +314,9 @@ func (r *Replica) Remove(ctx context.Context) (int, error) {
 	if err := pods.Delete(ctx, r.Name, metav1.DeleteOptions{GracePeriodSeconds: &grace}); err != nil {
 		return 0, err
 	}
+	// It leaves the endpoints because it is terminating, whatever its probes say.
+	front := time.AfterFunc(heard, func() { r.leaving.Store(true) })
+	defer front.Stop()
 	code, err := r.Terminate()
 	r.gone.Store(true)
 	none := int64(0)

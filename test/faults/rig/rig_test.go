@@ -88,7 +88,7 @@ func TestAProxyCutsFreezesAndForgets(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Close)
-	client := &http.Client{Timeout: 500 * time.Millisecond}
+	client := &http.Client{Timeout: 2 * time.Second}
 	get := func() error {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.Address(), nil)
 		if err != nil {
@@ -113,7 +113,7 @@ func TestAProxyCutsFreezesAndForgets(t *testing.T) {
 		{p.Heal, "healed again", true},
 		{p.Freeze, "frozen again", false},
 		{p.Forget, "forgotten: a new connection is carried", true},
-		{func() { p.Slow(time.Second) }, "slower than the client waits", false},
+		{func() { p.Slow(5 * time.Second) }, "slower than the client waits", false},
 	} {
 		step.do()
 		if err := get(); (err == nil) != step.ok {
