@@ -7,6 +7,9 @@
 #
 #   E2E_IMAGE   NAME:TAG that the cluster of KUBECONFIG has or can pull; for a
 #               cluster of up.sh it is built and loaded
+#   E2E_VERIFIED
+#               the digest of that image's configuration, where its signature was
+#               verified; for a cluster of up.sh it is signed and verified here
 #   E2E_KEEP=1  leave the cluster up, to look at what went wrong
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 [ $# -gt 0 ] || die "which command?"
@@ -21,7 +24,10 @@ if [ -z "$given" ] || [ "$(readlink -f "$given")" = "$(readlink -f "$kubeconfig"
 	export E2E_CLUSTER=hack/cluster
 	export E2E_IMAGE=${E2E_IMAGE:-exchequer.local/exchequer:dev}
 	make --no-print-directory -C "$here/../.." image-tar IMAGE_TAR_TAG="$E2E_IMAGE"
-	"$here/load.sh" "$here/../../bin/image.tar"
+	# What is loaded is what was signed, and the suite looks for just that in every Pod.
+	E2E_VERIFIED=$("$here/admit.sh" "$E2E_IMAGE")
+	export E2E_VERIFIED
+	"$here/load.sh" "$here/../../bin/verified.tar"
 elif [ -z "${E2E_IMAGE:-}" ]; then
 	die "KUBECONFIG names a cluster of yours: set E2E_IMAGE to an image of this checkout that it has or can pull.
   make image-tar && kind load image-archive bin/image.tar && E2E_IMAGE=exchequer.local/exchequer:dev make e2e"

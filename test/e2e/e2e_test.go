@@ -39,6 +39,21 @@ var _ = Describe("An installation", Ordered, ContinueOnFailure, func() {
 		helm(ctx, append([]string{"install", release, chart, "--wait", "--timeout", patience.String()}, values()...)...)
 	}, NodeTimeout(patience+time.Minute))
 
+	It("F365: runs the image whose signature, bill of materials and origin were verified, and no other", func(ctx SpecContext) {
+		if env.verified == "" {
+			Skip("nobody has verified E2E_IMAGE: set E2E_VERIFIED to the digest of its configuration, or run make e2e without KUBECONFIG")
+		}
+		pods, err := env.client.CoreV1().Pods(system).List(ctx, metav1.ListOptions{})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(pods.Items).NotTo(BeEmpty())
+		for _, pod := range pods.Items {
+			Expect(pod.Spec.InitContainers).To(BeEmpty())
+			for _, c := range pod.Status.ContainerStatuses {
+				Expect(c.ImageID).To(HaveSuffix(env.verified), "%s runs %s", pod.Name, c.Image)
+			}
+		}
+	})
+
 	It("has the objects of the examples in force on every replica", func(ctx SpecContext) {
 		for _, file := range []string{"1-platform.yaml", "2-media.yaml", "3-shop.yaml"} {
 			apply(ctx, examples+"/"+file)

@@ -60,6 +60,9 @@ var env struct { //nolint:gochecknoglobals // one cluster, one suite
 	discovery  discovery.DiscoveryInterface
 	before     map[string]bool
 	identity   *identity
+	// verified is the digest of the image's configuration where somebody has verified
+	// its signature; empty where that is not known.
+	verified string
 }
 
 func TestEndToEnd(t *testing.T) {
@@ -74,6 +77,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	image := os.Getenv("E2E_IMAGE")
 	env.image, env.tag = image[:max(0, strings.LastIndex(image, ":"))], image[strings.LastIndex(image, ":")+1:]
 	Expect(env.image).NotTo(BeEmpty(), "set E2E_IMAGE to NAME:TAG of an image that the cluster has or can pull, or run: make e2e")
+
+	env.verified = os.Getenv("E2E_VERIFIED")
 
 	var err error
 	env.config, err = clientcmd.BuildConfigFromFlags("", env.kubeconfig)

@@ -25,7 +25,7 @@ import (
 // passing are kinds whose objects come and go by themselves.
 func passing(resource schema.GroupVersionResource) bool {
 	switch resource.Resource {
-	case "events", "leases", "endpoints", "endpointslices", "pods", "componentstatuses", "csinodes", "nodes", "ipaddresses":
+	case "events", "endpoints", "endpointslices", "pods", "componentstatuses", "csinodes", "nodes", "ipaddresses":
 		return true
 	default:
 		return resource.Group == "metrics.k8s.io"
@@ -65,14 +65,15 @@ func nameOf(o *unstructured.Unstructured) string {
 	return o.GetKind() + " " + name
 }
 
-// left is what the cluster has now and had not when the suite began, but for
-// what every namespace has.
+// left is what the cluster has now and had not when the suite began, but for what
+// every namespace has, and leases of others: API servers make new ones as they start.
 func left(ctx context.Context) []string {
 	GinkgoHelper()
 	var more []string
 	for name := range everything(ctx) {
 		if env.before[name] || strings.HasPrefix(name, "ConfigMap ") && strings.HasSuffix(name, "/kube-root-ca.crt") ||
-			strings.HasPrefix(name, "ServiceAccount ") && strings.HasSuffix(name, "/default") {
+			strings.HasPrefix(name, "ServiceAccount ") && strings.HasSuffix(name, "/default") ||
+			strings.HasPrefix(name, "Lease ") && !strings.HasPrefix(name, "Lease "+system+"/") {
 			continue
 		}
 		more = append(more, name)
