@@ -14,6 +14,7 @@ func (x *exchange) decide(context.Context) *policy.Refusal {
 	x.decision = x.call.Snapshot.Decide(&policy.Request{
 		Now:          x.now,
 		TokenService: x.call.Service.Name(),
+		Grant:        p.Grant,
 		Client:       x.client.ClientAuth,
 		Subject:      x.subject,
 		SubjectAs:    p.SubjectAs,

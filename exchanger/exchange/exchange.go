@@ -83,7 +83,11 @@ func (e *Exchanger) Exchange(ctx context.Context, call *oauth.Call) oauth.Answer
 		e.Observer.Observe(&x.record)
 	}
 	if ref != nil {
-		return oauth.Answer{Refusal: ref}
+		a := oauth.Answer{Refusal: ref}
+		if x.params != nil {
+			a.Grant = x.params.Grant
+		}
+		return a
 	}
 	return oauth.Answer{Response: x.response()}
 }

@@ -90,40 +90,40 @@ func TestTheOrderOfARequest(t *testing.T) {
 			form: func(w *world) url.Values {
 				return form(w.token(claims{"iss": "https://evil.example"}), nil)
 			},
-			reason: policy.IssuerUnknown, steps: "form client subject",
+			reason: policy.IssuerUnknown, steps: "form client proof subject",
 		},
 		"a malformed token ends before its keys are asked for": {
 			form:   func(*world) url.Values { return form("not.a.token", nil) },
-			reason: policy.TokenMalformed, steps: "form client subject",
+			reason: policy.TokenMalformed, steps: "form client proof subject",
 		},
 		"a token with a bad signature ends before the policy": {
 			form: func(w *world) url.Values {
 				good := w.token(nil)
 				return form(good[:strings.LastIndexByte(good, '.')+1]+strings.Repeat("A", 86), nil)
 			},
-			reason: policy.TokenSignature, steps: "form client subject", want: effects{fetches: 1},
+			reason: policy.TokenSignature, steps: "form client proof subject", want: effects{fetches: 1},
 		},
 		"an expired token ends at the decision": {
 			form: func(w *world) url.Values {
 				return form(w.token(claims{"iat": w.Now().Unix() - 600, "exp": w.Now().Unix() - 300}), nil)
 			},
-			reason: policy.TokenExpired, steps: "form client subject decide", want: effects{fetches: 1},
+			reason: policy.TokenExpired, steps: "form client proof subject actor decide", want: effects{fetches: 1},
 		},
 		"F64: what the policy refuses leaves the assertion unused": {
 			change: without("app-gets-images"),
 			form:   func(w *world) url.Values { return w.asserted(w.assertion(nil), nil) },
-			reason: policy.TargetNotGranted, steps: "form client subject decide", want: effects{fetches: 1},
+			reason: policy.TargetNotGranted, steps: "form client proof subject actor decide", want: effects{fetches: 1},
 		},
 		"a target that nobody has leaves the assertion unused": {
 			form: func(w *world) url.Values {
 				return w.asserted(w.assertion(nil), url.Values{"audience": {"media/nobody"}})
 			},
-			reason: policy.TargetUnknown, steps: "form client subject decide", want: effects{fetches: 1},
+			reason: policy.TargetUnknown, steps: "form client proof subject actor decide", want: effects{fetches: 1},
 		},
 		"F313: what is too large to be minted uses the assertion up, and is not given": {
 			change: func(s *policy.Spec) { s.Services[0].TokenBytes = 500 },
 			form:   func(w *world) url.Values { return w.asserted(w.assertion(nil), nil) },
-			reason: policy.TokenTooLarge, steps: "form client subject decide consume mint", want: effects{fetches: 1, used: 1, signed: 1},
+			reason: policy.TokenTooLarge, steps: "form client proof subject actor decide consume mint", want: effects{fetches: 1, used: 1, signed: 1},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestAGrantedRequestGoesThroughEveryStepOnce(t *testing.T) {
 	seen := &steps{}
 	w.use.Tracer = seen
 	granted(t, w.exchange(w.asserted(w.assertion(nil), nil)))
-	if got := strings.Join(seen.names, " "); got != "form client subject decide consume mint" {
+	if got := strings.Join(seen.names, " "); got != "form client proof subject actor decide consume mint" {
 		t.Errorf("steps %q", got)
 	}
 	if got, want := w.effects(), (effects{1, 1, 1, 1}); got != want {

@@ -23,7 +23,7 @@ func TestF47EveryKnownParameterIsUsedOrRefused(t *testing.T) {
 		reason policy.Reason // of the refusal; empty: granted
 		check  func(*testing.T, *oauth.Response)
 	}{
-		"grant_type":                        {url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}}, policy.GrantUnsupported, nil},
+		"grant_type":                        {url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}}, policy.ParameterUnsupported, nil},
 		"grant_type refresh_token":          {url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"r"}}, policy.GrantUnsupported, nil},
 		"client_id":                         {url.Values{"client_id": {signer}}, policy.ClientCredentials, nil},
 		"client_secret":                     {url.Values{"client_secret": {secret + "x"}}, policy.ClientCredentials, nil},

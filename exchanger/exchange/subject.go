@@ -15,6 +15,9 @@ func (x *exchange) verifySubject(ctx context.Context) *policy.Refusal {
 	if ref != nil {
 		return ref
 	}
+	if x.params.Grant == policy.GrantJWTBearer {
+		t = x.asserted(t)
+	}
 	x.subject = t
 	x.record.Subject = audit.Identity{Issuer: t.Issuer, Subject: t.Subject}
 	return nil

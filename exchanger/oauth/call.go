@@ -45,6 +45,8 @@ type Call struct {
 type Answer struct {
 	Response *Response
 	Refusal  *policy.Refusal
+	// Grant is that of the request, as far as it could be read.
+	Grant policy.GrantType
 	// RetryAfter, in seconds, replaces the constant of the refusal's reason when
 	// it is positive.
 	RetryAfter int

@@ -38,6 +38,42 @@ const (
 	retryRate        = 1
 )
 
+// What is said of tokens and of policies.
+const (
+	tokenRefused     = "The subject token or the actor token is not acceptable."
+	assertionRefused = "The assertion is not acceptable."
+	refreshRefused   = "The refresh token is not valid."
+	policyRefused    = "Policy does not allow this exchange."
+)
+
+// Error is the public side of an answer that is no token. What RFC 8693 section
+// 2.2.2 calls an invalid request is an invalid grant where the token is the grant
+// itself: an assertion (RFC 7523 section 3.1) or a refresh token (RFC 6749 section
+// 5.2), whether it is not acceptable or policy does not accept it.
+func (a Answer) Error() WireError {
+	if a.Refusal == nil {
+		return serverError()
+	}
+	e := ErrorFor(a.Refusal.Reason)
+	refused := ""
+	switch a.Grant {
+	case policy.GrantTokenExchange:
+		return e
+	case policy.GrantJWTBearer:
+		refused = assertionRefused
+	case policy.GrantRefresh:
+		refused = refreshRefused
+	}
+	used := a.Refusal.Reason == policy.ReplayDetected && a.Refusal.Check == policy.AssertionOnce
+	switch {
+	case used || e == badRequest("invalid_request", tokenRefused):
+		return badRequest("invalid_grant", refused)
+	case e == badRequest("invalid_request", policyRefused):
+		return badRequest("invalid_grant", policyRefused)
+	}
+	return e
+}
+
 // Overloaded is the answer to a request that was shed before it was looked at.
 func Overloaded() WireError { return unavailable() }
 
@@ -83,7 +119,7 @@ func errorFor(reason policy.Reason) (WireError, bool) {
 		policy.TokenTooOld, policy.TokenRevoked, policy.TokenClass,
 		policy.IssuerUnknown, policy.IssuerSuspended, policy.IssuerRule,
 		policy.SubjectMapping, policy.UserRule, policy.DirectoryRefused, policy.HandoverUsed:
-		return badRequest("invalid_request", "The subject token or the actor token is not acceptable."), true
+		return badRequest("invalid_request", tokenRefused), true
 	case policy.TargetUnknown, policy.TargetNotGranted, policy.TargetsMixed:
 		return badRequest("invalid_target", "A target is unknown, not granted, or cannot be combined with the others."), true
 	case policy.ScopeUnknown, policy.ScopeNotGranted, policy.ScopeNotHeld, policy.ScopeRule:
@@ -94,9 +130,9 @@ func errorFor(reason policy.Reason) (WireError, bool) {
 		policy.ImpersonationForbidden, policy.ImpersonationGrant, policy.ImpersonationReason,
 		policy.TokenTypeNotGranted, policy.LifetimeTooShort, policy.PolicyRule,
 		policy.ClaimConflict, policy.ClaimInvalid, policy.TokenTooLarge:
-		return badRequest("invalid_request", "Policy does not allow this exchange."), true
+		return badRequest("invalid_request", policyRefused), true
 	case policy.RefreshReuse, policy.RefreshExpired:
-		return badRequest("invalid_grant", "The refresh token is not valid."), true
+		return badRequest("invalid_grant", refreshRefused), true
 	case policy.ProofInvalid:
 		return badRequest("invalid_dpop_proof", "The DPoP proof is not acceptable."), true
 	case policy.ProofNonce:

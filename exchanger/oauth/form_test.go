@@ -48,6 +48,47 @@ func del(names ...string) string {
 	})
 }
 
+// grantForm is the form of another grant, with these parameters beside client_id.
+func grantForm(pairs ...string) string {
+	v := url.Values{"client_id": {"shop/frontend"}}
+	for i := 0; i < len(pairs); i += 2 {
+		v.Set(pairs[i], pairs[i+1])
+	}
+	return v.Encode()
+}
+
+func TestTheJWTBearerGrantIsRead(t *testing.T) {
+	t.Parallel()
+	for name, body := range map[string]string{
+		"alone":                           grantForm("grant_type", GrantJWTBearer, "assertion", "a.b.c", "scope", "images"),
+		"with an empty subject_token":     grantForm("grant_type", GrantJWTBearer, "assertion", "a.b.c", "scope", "images", "subject_token", ""),
+		"with a parameter of nobody's":    grantForm("grant_type", GrantJWTBearer, "assertion", "a.b.c", "scope", "images", "colour", "green"),
+		"with an empty parameter of ours": grantForm("grant_type", GrantJWTBearer, "assertion", "a.b.c", "scope", "images", "actor_token", ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, ref := ParseForm([]byte(body))
+			if ref != nil {
+				t.Fatal(ref)
+			}
+			want := &Params{
+				GrantType: GrantJWTBearer, Grant: policy.GrantJWTBearer, ClientID: "shop/frontend", SubjectToken: "a.b.c",
+				SubjectAs: policy.AsAssertion, Scopes: []string{"images"}, ScopeGiven: true, TokenType: policy.TypeAccessToken,
+			}
+			if !reflect.DeepEqual(got, want) {
+				t.Errorf("got  %+v\nwant %+v", got, want)
+			}
+		})
+	}
+	t.Run("an empty assertion does not take a subject_token's place", func(t *testing.T) {
+		t.Parallel()
+		got, ref := ParseForm([]byte(set("assertion", "")))
+		if ref != nil || got.SubjectToken != good().Get("subject_token") {
+			t.Errorf("%+v %v", got, ref)
+		}
+	})
+}
+
 func TestAFormIsReadWhole(t *testing.T) {
 	t.Parallel()
 	body := []byte(with(func(v url.Values) {
@@ -113,7 +154,12 @@ func TestRefusedForms(t *testing.T) {
 		"F26: a grant of nobody":                            {set("grant_type", "urn:example:grant"), grant},
 		"F26: the URN in capitals":                          {set("grant_type", strings.ToUpper(GrantTokenExchange)), grant},
 		"a grant that is served later: refresh":             {set("grant_type", "refresh_token", "refresh_token", "x"), grant},
-		"a grant that is served later: jwt-bearer":          {set("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion", "x"), grant},
+		"KC-47: the jwt-bearer grant without assertion":     {grantForm("grant_type", GrantJWTBearer), form},
+		"KC-47: an empty assertion is absent":               {grantForm("grant_type", GrantJWTBearer, "assertion", ""), form},
+		"KC-47: an assertion in quotes":                     {grantForm("grant_type", GrantJWTBearer, "assertion", `"a.b.c"`), token},
+		"an assertion beside a subject_token":               {set("grant_type", GrantJWTBearer, "assertion", "a.b.c"), unknown},
+		"an assertion in an exchange":                       {set("assertion", "a.b.c"), unknown},
+		"a requested_token_type beside an assertion":        {grantForm("grant_type", GrantJWTBearer, "assertion", "a.b.c", "requested_token_type", URNJWT), unknown},
 		"F28: 17 times the same target":                     {with(func(v url.Values) { v["audience"] = strings.Fields(strings.Repeat("a ", 17)) }), form},
 		"F28: 17 targets":                                   {with(func(v url.Values) { v["audience"] = names(9); v["resource"] = names(8) }), form},
 		"F29: an empty subject_token is absent":             {set("subject_token", ""), form},

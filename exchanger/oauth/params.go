@@ -64,11 +64,12 @@ var served = map[string]struct { //nolint:gochecknoglobals // a table, never cha
 	GrantTokenExchange: {policy.GrantTokenExchange, []string{
 		"subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type",
 	}},
+	GrantJWTBearer: {policy.GrantJWTBearer, []string{"assertion"}},
 }
 
 // raw holds the values that can be judged only once all of them are known.
 type raw struct {
-	grant, scope                       string
+	grant, scope, assertion            string
 	subjectType, actorType, wantedType string
 	// refused is the first parameter by name that is known and not served; given are
 	// those of one grant or another that are not empty.
@@ -92,6 +93,8 @@ func (p *Params) field(r *raw, name string) (into *string, known bool) {
 		return &p.ClientAssertion, true
 	case "subject_token":
 		return &p.SubjectToken, true
+	case "assertion":
+		return &r.assertion, true
 	case "subject_token_type":
 		return &r.subjectType, true
 	case "actor_token":
@@ -117,7 +120,7 @@ var common = []string{ //nolint:gochecknoglobals // a table, never changed
 var refusedParameters = []string{
 	// Dialects: vendor extensions and other grants.
 	"requested_issuer", "subject_issuer", "authorization_details", "request", "request_uri",
-	"assertion", "code", "username", "password", "claims", "dpop_jkt", "refresh_token",
+	"code", "username", "password", "claims", "dpop_jkt", "refresh_token",
 	// Impersonation, proof of possession, hand-over, transaction tokens.
 	"requested_subject", "reason", "subject_token_proof", "handover_jkt", "request_context", "request_details",
 }
@@ -238,7 +241,10 @@ func (p *Params) tokens(r *raw) *policy.Refusal {
 	case policy.GrantTokenExchange:
 		return p.exchanged(r)
 	case policy.GrantJWTBearer:
-		p.SubjectAs = policy.AsAssertion
+		if r.assertion == "" {
+			return invalid("assertion is missing")
+		}
+		p.SubjectToken, p.SubjectAs = r.assertion, policy.AsAssertion
 		return bare("assertion", p.SubjectToken)
 	case policy.GrantRefresh:
 		return bare("refresh_token", p.RefreshToken)

@@ -82,6 +82,40 @@ func TestErrorCodes(t *testing.T) {
 	}
 }
 
+func TestTheGrantSaysWhatIsWrongWithIt(t *testing.T) {
+	t.Parallel()
+	about := func(reason policy.Reason, check string) *policy.Refusal {
+		return &policy.Refusal{Reason: reason, Check: check}
+	}
+	for name, tc := range map[string]struct {
+		grant policy.GrantType
+		ref   *policy.Refusal
+		want  string
+	}{
+		"KC-47: an assertion that has expired":       {policy.GrantJWTBearer, about(policy.TokenExpired, "subjectTime"), "invalid_grant"},
+		"KC-47: an assertion of nobody":              {policy.GrantJWTBearer, about(policy.IssuerUnknown, "subjectToken"), "invalid_grant"},
+		"KC-47: an assertion that was used":          {policy.GrantJWTBearer, about(policy.ReplayDetected, policy.AssertionOnce), "invalid_grant"},
+		"a client's own assertion that was used":     {policy.GrantJWTBearer, about(policy.ReplayDetected, "clientAssertionOnce"), "invalid_client"},
+		"KC-47: an assertion that policy refuses":    {policy.GrantJWTBearer, about(policy.SubjectTokenType, "class"), "invalid_grant"},
+		"KC-47: a client that may not use the grant": {policy.GrantJWTBearer, about(policy.ClientGrant, "clientGrant"), "unauthorized_client"},
+		"a target of nobody beside an assertion":     {policy.GrantJWTBearer, about(policy.TargetUnknown, "targetsKnown"), "invalid_target"},
+		"a scope of nobody beside an assertion":      {policy.GrantJWTBearer, about(policy.ScopeUnknown, "scopesKnown"), "invalid_scope"},
+		"keys that cannot be told":                   {policy.GrantJWTBearer, about(policy.KeysUnavailable, "subjectToken"), "temporarily_unavailable"},
+		"a bad form":                                 {policy.GrantJWTBearer, about(policy.FormInvalid, "form"), "invalid_request"},
+		"facts that were revoked, at a refresh":      {policy.GrantRefresh, about(policy.TokenRevoked, "subjectNotRevoked"), "invalid_grant"},
+		"R21: a subject token":                       {policy.GrantTokenExchange, about(policy.TokenExpired, "subjectTime"), "invalid_request"},
+		"an answer without a refusal":                {policy.GrantJWTBearer, nil, "server_error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := Answer{Refusal: tc.ref, Grant: tc.grant}.Error()
+			if e.Code != tc.want || (tc.want == "invalid_grant" && e.Status != 400) {
+				t.Errorf("got %+v, want %s", e, tc.want)
+			}
+		})
+	}
+}
+
 func TestAStrangerCannotTellReasonsApart(t *testing.T) {
 	t.Parallel()
 	for name, reasons := range map[string][]policy.Reason{

@@ -66,6 +66,10 @@ func (j *judging) meantForClient() *Refusal {
 		}
 		return deny(SubjectAudience, "subject.audience Client: the token is neither for "+j.client.spec.ID+" nor was it issued to it")
 	case AudienceIssuer:
+		if j.request.Grant == GrantJWTBearer {
+			// An assertion is for this token service, or would not have come this far.
+			return nil
+		}
 		if t.Issuer != SelfIssuer && slices.ContainsFunc(t.Audiences, func(a string) bool { return slices.Contains(j.deciding.issuer.spec.Audiences, a) }) {
 			return nil
 		}

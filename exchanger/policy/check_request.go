@@ -31,8 +31,17 @@ func (d *deciding) clientKnown() *Refusal {
 }
 
 func (d *deciding) clientGrant() *Refusal {
-	if !d.client.spec.TokenExchange {
-		return deny(ClientGrant, "grants of "+d.client.spec.ID+" do not include TokenExchange")
+	switch d.request.Grant {
+	case GrantTokenExchange:
+		if !d.client.spec.TokenExchange {
+			return deny(ClientGrant, "grants of "+d.client.spec.ID+" do not include TokenExchange")
+		}
+	case GrantJWTBearer:
+		if !d.client.spec.JWTBearer {
+			return deny(ClientGrant, "grants of "+d.client.spec.ID+" do not include JWTBearer")
+		}
+	case GrantRefresh:
+		// It renews what another grant gave.
 	}
 	return nil
 }
@@ -66,6 +75,10 @@ func (d *deciding) subjectClass() *Refusal {
 		}
 	case AsIDToken:
 		if class == ClassIDToken {
+			return nil
+		}
+	case AsAssertion:
+		if class == ClassJWTBearer || class == ClassIDJAG {
 			return nil
 		}
 	}
@@ -133,6 +146,20 @@ func (d *deciding) subjectAddressed() *Refusal {
 // that have an owner, else, when it asks for nothing at all, the client itself.
 func (d *deciding) targetsKnown() *Refusal {
 	r := d.request
+	granted, ref := d.withinAssertion()
+	if ref != nil {
+		return ref
+	}
+	for _, name := range granted {
+		t, ok := d.service.byResource[name]
+		if !ok {
+			t, ok = d.service.byAudience[name]
+		}
+		if !ok {
+			return deny(TargetUnknown, "a resource that the ID-JAG names is nobody's name")
+		}
+		d.addTarget(t, name)
+	}
 	for _, list := range [...]struct {
 		names []string
 		index map[string]*target

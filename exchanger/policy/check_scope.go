@@ -36,7 +36,7 @@ func (j *judging) mayGrant(s *askedScope) *Refusal {
 	if !slices.Contains(p.Scopes, s.scope.spec.Scope) {
 		return deny(ScopeNotGranted, "target.scopes does not have "+s.scope.spec.Scope)
 	}
-	if !p.AddScopes && !j.request.Subject.holds(s.text, j.target.client.Namespace) {
+	if !j.mayAdd() && !j.request.Subject.holds(s.text, j.target.client.Namespace) {
 		return deny(ScopeNotHeld, "scopeMode is Narrow, and the subject token does not hold "+s.text)
 	}
 	return nil
@@ -50,7 +50,7 @@ func (j *judging) defaultScopes() {
 	switch {
 	case p.DefaultScopesSet:
 		list = p.DefaultScopes
-	case p.AddScopes:
+	case j.mayAdd():
 		return
 	}
 	for _, text := range list {

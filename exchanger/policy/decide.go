@@ -50,6 +50,7 @@ var requestChecks = [...]check[*deciding]{
 	{"subjectNotRevoked", (*deciding).subjectNotRevoked},     // Neither it nor what it came from was revoked
 	{"subjectNoCredential", (*deciding).subjectNoCredential}, // It is not somebody's client credential
 	{"subjectAddressed", (*deciding).subjectAddressed},       // It says at all whom it was for
+	{"assertion", (*deciding).assertion},                     // An assertion is for this token service, for this client, and for one request
 	{"targetsKnown", (*deciding).targetsKnown},               // Every target that was asked for, or is implied, exists
 	{"targetsTogether", (*deciding).targetsTogether},         // All targets lie in one namespace
 	{"scopesKnown", (*deciding).scopesKnown},                 // Every scope belongs to one of the targets

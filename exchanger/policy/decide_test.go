@@ -44,6 +44,7 @@ func decideCases() map[string]decideCase {
 	all := map[string]decideCase{}
 	for _, part := range []map[string]decideCase{
 		requestCases(), subjectCases(), audienceCases(), chainCases(), scopeCases(), manyTargetCases(), choiceCases(), claimCases(),
+		assertionCases(),
 	} {
 		for name, c := range part {
 			if _, dup := all[name]; dup {

@@ -49,7 +49,7 @@ func (i *TrustedIssuer) classify(t *Token, facts *Facts, p Presented) *Refusal {
 	if ref != nil {
 		return ref
 	}
-	if !slices.Contains(i.spec.Classes, class) {
+	if !slices.Contains(i.spec.Classes, presentable(class)) {
 		return deny(TokenClass, "issuer "+i.spec.Name+" may not present tokens of class "+string(class))
 	}
 	t.Class = class
@@ -66,9 +66,13 @@ func (i *TrustedIssuer) classOf(facts *Facts, p Presented) (Class, *Refusal) {
 	switch p.Type {
 	case "at+jwt":
 		return ClassAccessToken, nil
+	case TypeHeaderIDJAG:
+		return ClassIDJAG, nil
+	case typeHeaderGrant:
+		return ClassJWTBearer, nil
 	case "", "jwt":
 	default:
-		return "", deny(TokenClass, "the token's typ is of another kind than at+jwt or JWT")
+		return "", deny(TokenClass, "the token's typ is of another kind than those that this service knows")
 	}
 	access, ref := classifies(i.classifyAccess, facts, "classify.accessToken")
 	if ref != nil {

@@ -109,11 +109,7 @@ func (s *Server) exchange(ctx context.Context, call *oauth.Call) (answer oauth.A
 }
 
 func (s *Server) refuse(w http.ResponseWriter, answer oauth.Answer, correlationID string) {
-	reason := policy.Internal
-	if answer.Refusal != nil {
-		reason = answer.Refusal.Reason
-	}
-	e := oauth.ErrorFor(reason)
+	e := answer.Error()
 	if e.RetryAfter > 0 && answer.RetryAfter > 0 {
 		e.RetryAfter = answer.RetryAfter
 	}

@@ -82,9 +82,10 @@ func (c *client) checkID() {
 }
 
 func (c *client) grants(list []v1alpha1.GrantType) {
-	served := []v1alpha1.GrantType{v1alpha1.GrantTokenExchange}
-	got := manyOf(c.object, "spec.grants", list, served, served, []v1alpha1.GrantType{v1alpha1.GrantTokenExchange, v1alpha1.GrantJWTBearer})
+	served := []v1alpha1.GrantType{v1alpha1.GrantTokenExchange, v1alpha1.GrantJWTBearer}
+	got := manyOf(c.object, "spec.grants", list, served[:1], served, served)
 	c.spec.TokenExchange = slices.Contains(got, v1alpha1.GrantTokenExchange)
+	c.spec.JWTBearer = slices.Contains(got, v1alpha1.GrantJWTBearer)
 }
 
 // resources reads resource URIs: absolute, without fragment (RFC 8707, section 2).

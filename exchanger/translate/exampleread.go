@@ -22,10 +22,21 @@ func unservedExample(g *v1alpha1.ExampleRequest) string {
 		return "requestedSubject"
 	case g.Proof != nil:
 		return "proof"
-	case g.TokenType != "" && g.TokenType != v1alpha1.TokenClassAccessToken && g.TokenType != v1alpha1.TokenClassIDToken && g.TokenType != v1alpha1.TokenClassJWT:
+	case !servedExample(g.TokenType):
 		return "tokenType"
 	}
 	return ""
+}
+
+// servedExample says whether examples can be of a token class.
+func servedExample(c v1alpha1.TokenClass) bool {
+	switch c {
+	case "", v1alpha1.TokenClassAccessToken, v1alpha1.TokenClassIDToken, v1alpha1.TokenClassJWT,
+		v1alpha1.TokenClassJWTBearer, v1alpha1.TokenClassIDJAG:
+		return true
+	case v1alpha1.TokenClassSAML2, v1alpha1.TokenClassRefreshToken, v1alpha1.TokenClassOpaque, v1alpha1.TokenClassHandover:
+	}
+	return false
 }
 
 // example is an example that was read.

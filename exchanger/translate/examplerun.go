@@ -50,6 +50,9 @@ type ExampleResult struct {
 // With issuer self, the claims are those of our own token, with sub as it was
 // mapped; username, groups and extra among them are the sealed facts.
 //
+// JWTBearer and IDJAG are assertions of the jwt-bearer grant: for the TokenService's
+// issuer, and an ID-JAG for the asking client, where the claims do not say it.
+//
 // What the endpoint refuses today is refused here, for the same reason: an actor
 // token, a type of token that nothing grants, the parameter reason.
 func RunExamples(snapshot *policy.Snapshot, service string, examples []v1alpha1.Example) []ExampleResult {
@@ -141,6 +144,7 @@ func run(r *ExampleResult, snapshot *policy.Snapshot, svc *policy.TokenService, 
 
 // identify makes the subject token's facts out of the given claims.
 func (x *example) identify(svc *policy.TokenService) (*policy.Token, *policy.Refusal) {
+	x.assertion(svc)
 	x.absent("aud", x.given.Client)
 	x.absent("iat", x.now.Unix())
 	x.absent("exp", x.now.Add(5*time.Minute).Unix())
@@ -158,12 +162,26 @@ func (x *example) identify(svc *policy.TokenService) (*policy.Token, *policy.Ref
 		}
 	case x.class == policy.ClassAccessToken:
 		typ = "at+jwt"
+	case x.class == policy.ClassIDJAG:
+		typ = policy.TypeHeaderIDJAG
 	}
 	header := map[string]any{"alg": i.Spec().Algorithms[0], "kid": "example"}
 	if typ != "" {
 		header["typ"] = typ
 	}
 	return i.Identify(policy.Presented{Type: typ, Header: header, Claims: x.claims, Class: x.class})
+}
+
+// assertion fills in what every assertion of the jwt-bearer grant has.
+func (x *example) assertion(svc *policy.TokenService) {
+	if x.class != policy.ClassJWTBearer && x.class != policy.ClassIDJAG {
+		return
+	}
+	x.absent("aud", svc.Issuer())
+	x.absent("jti", "example")
+	if x.class == policy.ClassIDJAG {
+		x.absent("client_id", x.given.Client)
+	}
 }
 
 func (x *example) absent(claim string, value any) {
@@ -211,6 +229,8 @@ func (x *example) request(svc *policy.TokenService, token *policy.Token) *policy
 		r.SubjectAs = policy.AsIDToken
 	case policy.ClassJWT:
 		r.SubjectAs = policy.AsJWT
+	case policy.ClassJWTBearer, policy.ClassIDJAG:
+		r.Grant, r.SubjectAs = policy.GrantJWTBearer, policy.AsAssertion
 	case policy.ClassAccessToken:
 	}
 	if r.TokenType == "" {
