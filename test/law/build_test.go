@@ -19,6 +19,7 @@ import (
 // floors are the versions below which a dependency has a known hole that a
 // token service meets.
 var floors = map[string]struct{ version, why string }{
+	"github.com/russellhaering/goxmldsig": {"v1.6.0", "before it a signature with two references vouches for what it is not over (CVE-2026-33487)"},
 	"github.com/go-jose/go-jose/v4": {
 		"v4.1.4", "before it a crafted JWE panics while being decrypted (CVE-2026-34986), and before v4.0.5 a token of many dots eats memory (CVE-2025-27144)",
 	},
