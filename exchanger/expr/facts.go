@@ -84,10 +84,16 @@ func tokenFields() []field[*policy.Token] {
 		}}
 	}
 	list := func(name string, get func(*policy.Token) []string) field[*policy.Token] {
-		return field[*policy.Token]{name, listOfStrings, func(t *policy.Token) (any, bool) { return get(t), true }}
+		return field[*policy.Token]{name, listOfStrings, func(t *policy.Token) (any, bool) {
+			v := get(t)
+			return v, v != nil || !t.Partial
+		}}
 	}
 	dyn := func(name string, get func(*policy.Token) map[string]any) field[*policy.Token] {
-		return field[*policy.Token]{name, mapOfDyn, func(t *policy.Token) (any, bool) { return get(t), true }}
+		return field[*policy.Token]{name, mapOfDyn, func(t *policy.Token) (any, bool) {
+			v := get(t)
+			return v, v != nil || !t.Partial
+		}}
 	}
 	at := func(name string, get func(*policy.Token) time.Time) field[*policy.Token] {
 		return field[*policy.Token]{name, types.TimestampType, func(t *policy.Token) (any, bool) {

@@ -3,21 +3,175 @@
 
 package policy
 
-// actorAllowed refuses a request with an actor, and a token that tells of one:
-// neither may be dropped silently (RFC 8693 section 4.1).
+import "slices"
+
+// actorAllowed holds the request and the token against actor.use: no party of a
+// chain may be dropped silently (RFC 8693 section 4.1). Where use is Forbidden and
+// impersonation is allowed, an actor token is an impersonator's.
 func (j *judging) actorAllowed() *Refusal {
+	r, rule := j.request, &j.policy.spec.Actor
 	switch {
-	case j.request.Actor != nil:
+	case rule.Use == ActorsForbidden && r.Actor != nil && !j.policy.spec.Impersonation:
 		return deny(ActorForbidden, "actor.use is Forbidden, and an actor_token was sent")
-	case j.request.Subject.Act != nil:
+	case rule.Use == ActorsForbidden && r.Subject.Act != nil:
 		return deny(ActorForbidden, "actor.use is Forbidden, and the subject token has act")
+	case rule.Use == ActorsRequired && r.Actor == nil && r.Subject.Act == nil:
+		return deny(ActorRequired, "actor.use is Required, and there is neither an actor_token nor act in the subject token")
+	}
+	var ref *Refusal
+	j.before, ref = r.Subject.chain()
+	return ref
+}
+
+// acting says whether the actor token is of a party that acts for the subject, and
+// not of an impersonator.
+func (j *judging) acting() bool {
+	return j.request.Actor != nil && j.policy.spec.Actor.Use != ActorsForbidden
+}
+
+// actorIssuerNamed wants the issuer of the actor token, and that of the current actor
+// of the subject token, among actor.issuers.
+func (j *judging) actorIssuerNamed() *Refusal {
+	if len(j.before) > 0 {
+		if ref := j.namesActor(&j.before[0]); ref != nil {
+			return ref
+		}
+	}
+	if !j.acting() {
+		return nil
+	}
+	a := j.request.Actor.asActor("")
+	return j.namesActor(&a)
+}
+
+func (j *judging) namesActor(a *Actor) *Refusal {
+	rule := &j.policy.spec.Actor
+	switch a.Issuer {
+	case "":
+		return j.namesForeignActor(a)
+	case SelfIssuer:
+		if !slices.Contains(rule.SelfOrigins, a.Origin) {
+			return deny(ActorIssuer, "actor.issuers has no {self: true} with origin "+a.Origin)
+		}
+	default:
+		if !slices.Contains(rule.Issuers, a.Issuer) {
+			return deny(ActorIssuer, "actor.issuers does not name "+a.Issuer)
+		}
+	}
+	url := a.RawIssuer
+	if a.Issuer == SelfIssuer {
+		url = a.OriginURL
+	}
+	_, ref := j.trusted(a.Origin, url, forActor)
+	return ref
+}
+
+// namesForeignActor judges an actor that a foreign token tells of, and that nobody
+// verified here: its issuer vouches for it, and must be named as one that may; so
+// must the issuer that it names.
+func (j *judging) namesForeignActor(a *Actor) *Refusal {
+	issuers := j.policy.spec.Actor.Issuers
+	voucher := j.deciding.issuer.spec
+	if j.request.Subject.Issuer == SelfIssuer {
+		// It came through a token of ours, whose first issuer vouched for it.
+		if !slices.Contains(j.policy.spec.Actor.SelfOrigins, voucher.Name) && !slices.Contains(issuers, voucher.Name) {
+			return deny(ActorIssuer, "actor.issuers does not name "+voucher.Name+", which tells of the actor")
+		}
+	} else if !slices.Contains(issuers, voucher.Name) {
+		return deny(ActorIssuer, "actor.issuers does not name "+voucher.Name+", which tells of the actor")
+	}
+	if !voucher.ForActor {
+		return deny(ActorIssuer, "use of TrustedIssuer "+voucher.Name+" does not include Actor")
+	}
+	if a.RawIssuer == voucher.URL {
+		return nil
+	}
+	for _, name := range issuers {
+		if i, ok := j.service.issuers[name]; ok && i.spec.URL == a.RawIssuer && i.spec.ForActor && !i.spec.Suspended {
+			return nil
+		}
+	}
+	return deny(ActorIssuer, "actor.issuers has no TrustedIssuer with the iss that act names")
+}
+
+// actorMeantForClient asks whom the actor token was for, by actor.audience. That of
+// an impersonator must always be for the asking client. Of an actor inside the
+// subject token there is none any more: who put it there asked.
+func (j *judging) actorMeantForClient() *Refusal {
+	if j.request.Actor == nil {
+		return nil
+	}
+	rule := &j.policy.spec.Actor.Audience
+	if !j.acting() {
+		rule = &AudienceRule{Match: AudienceClient}
+	}
+	return j.addressed(j.request.Actor, j.actorIssuer, rule, "actor.audience", ActorAudience)
+}
+
+// actorRulesHold asks the rules of the actor token, and of the current actor of the
+// subject token. A may_act that names the actor stands in for them where the policy
+// says so; it does for nothing else.
+func (j *judging) actorRulesHold() *Refusal {
+	if len(j.before) > 0 {
+		if ref := j.actorHolds(&j.before[0], j.before[0].facts()); ref != nil {
+			return ref
+		}
+	}
+	if !j.acting() {
+		return nil
+	}
+	a := j.request.Actor.asActor("")
+	return j.actorHolds(&a, j.request.Actor)
+}
+
+func (j *judging) actorHolds(a *Actor, facts *Token) *Refusal {
+	if j.policy.spec.Actor.HonorMayAct && mayActSays(j.request.Subject.MayAct, a) {
+		return nil
+	}
+	seen := j.facts
+	seen.Actor = facts
+	for i := range j.policy.actorRules {
+		if ref := holds(&j.policy.actorRules[i], &seen, ActorRule, "actor.rules"); ref != nil {
+			return ref
+		}
 	}
 	return nil
 }
 
-// mayActNamesClient holds may_act against the asking client, which is the only
-// party that could act. Members that this build does not know refuse.
-func (j *judging) mayActNamesClient() *Refusal {
+// actorChainBounded refuses chains that are too long, and those in which somebody
+// acts twice or for himself. It is a limit, and no access control: who acted before
+// decides nothing (RFC 8693 section 4.1).
+func (j *judging) actorChainBounded() *Refusal {
+	all := make([]Actor, 0, len(j.before)+2)
+	all = append(all, j.request.Subject.asActor(""))
+	if j.request.Actor != nil {
+		all = append(all, j.request.Actor.asActor(""))
+		if j.request.Actor.Digest == j.request.Subject.Digest {
+			return deny(ActorLoop, "the actor token is the subject token")
+		}
+	}
+	all = append(all, j.before...)
+	for i := range all {
+		for n := range all[:i] {
+			if all[i].same(&all[n]) {
+				return deny(ActorLoop, "an actor is the subject, or is in the chain already")
+			}
+		}
+	}
+	deepest := j.service.spec.DelegationDepth
+	if j.policy.spec.Actor.Use != ActorsForbidden && j.policy.spec.Actor.MaxDepth > 0 {
+		deepest = min(deepest, j.policy.spec.Actor.MaxDepth)
+	}
+	if len(all)-1 > deepest {
+		return deny(ActorDepth, "act would name more actors than actor.maxDepth and limits.delegationDepth of TokenService "+j.service.spec.Name+" allow")
+	}
+	return nil
+}
+
+// mayActHolds holds may_act against who would act: the actor token's identity as it
+// came, or the asking client where there is none. It always restricts. Members that
+// this build does not know refuse.
+func (j *judging) mayActHolds() *Refusal {
 	may := j.request.Subject.MayAct
 	if may == nil {
 		return nil
@@ -31,9 +185,8 @@ func (j *judging) mayActNamesClient() *Refusal {
 		switch member {
 		case "iss":
 		case "sub":
-			iss, has := may["iss"].(string)
-			if !has || !j.clientIs(iss, s) {
-				return deny(MayAct, "may_act names somebody else than the asking client")
+			if ref := j.mayActNames(may, s); ref != nil {
+				return ref
 			}
 			named = true
 		case "client_id":
@@ -52,6 +205,27 @@ func (j *judging) mayActNamesClient() *Refusal {
 		return deny(MayAct, "may_act names nobody")
 	}
 	return nil
+}
+
+func (j *judging) mayActNames(may map[string]any, sub string) *Refusal {
+	if j.request.Actor != nil {
+		a := j.request.Actor.asActor("")
+		if !mayActSays(may, &a) {
+			return deny(MayAct, "may_act names somebody else than the actor token does")
+		}
+		return nil
+	}
+	if iss, has := may["iss"].(string); !has || !j.clientIs(iss, sub) {
+		return deny(MayAct, "may_act names somebody else than the asking client")
+	}
+	return nil
+}
+
+// mayActSays says whether may_act names an actor by iss and sub, as they came.
+func mayActSays(may map[string]any, a *Actor) bool {
+	sub, hasSub := may["sub"].(string)
+	iss, hasIss := may["iss"].(string)
+	return hasSub && hasIss && sub == a.RawSubject && iss == a.RawIssuer
 }
 
 // clientIs says whether (iss, sub) is the asking client: the identity of its

@@ -3,9 +3,292 @@
 
 package policy
 
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// under is the ImpersonationGrant that a request is made under: who asks (by), to be
+// whom (subject).
+type under struct {
+	grant   *impersonationGrant
+	by      Actor
+	subject *Token
+	// begins says that the request impersonates; else the token was made so.
+	begins bool
+}
+
+// impersonationAllowed finds the grant under which the request impersonates, or under
+// which the subject token was made, where there is anything of that kind. It comes
+// before every rule over the subject: who is asked for and may not be, and who does
+// not exist, are refused by the same words.
 func (j *judging) impersonationAllowed() *Refusal {
-	if j.request.Subject.Impersonator != nil {
+	r, p := j.request, j.policy.spec
+	byActor := r.Actor != nil && p.Actor.Use == ActorsForbidden && p.Impersonation
+	switch {
+	case r.RequestedSubject == "" && !byActor && r.Subject.Under == "" && r.Subject.Impersonator == nil:
+		return nil
+	case !p.Impersonation && r.RequestedSubject != "":
+		return deny(ImpersonationForbidden, "impersonation is Forbidden, and requested_subject was sent")
+	case !p.Impersonation:
 		return deny(ImpersonationForbidden, "impersonation is Forbidden, and the subject token was made under one")
+	case r.RequestedSubject == "" && !byActor:
+		return j.impersonationStands()
+	}
+	return j.impersonationBegins(byActor)
+}
+
+// impersonationBegins looks for a grant that lets the person impersonate.
+func (j *judging) impersonationBegins(byActor bool) *Refusal {
+	r := j.request
+	person := r.Subject
+	if byActor {
+		person = r.Actor
+	}
+	switch {
+	case byActor && r.RequestedSubject != "":
+		return deny(ImpersonationGrant, "requested_subject and an actor_token: there are two ways to say who is meant")
+	case !r.Subject.bare() || !person.bare():
+		return deny(ImpersonationGrant, "a token with act or impersonator neither impersonates nor is impersonated")
+	}
+	if ref := j.impersonationUses(); ref != nil {
+		return ref
+	}
+	best := &Refusal{Reason: ImpersonationGrant, Detail: "no ImpersonationGrant in force names client " + j.client.spec.ID}
+	furthest := -1
+	for _, g := range j.service.grantsOf[j.client.spec.ID] {
+		u, stage, ref := j.mayImpersonate(g, person)
+		switch {
+		case ref != nil && stage > furthest:
+			best, furthest = ref, stage
+		case ref == nil && (j.under == nil || !j.under.grant.holdsAll(j.asked) && g.holdsAll(j.asked)):
+			j.under = u
+		}
+	}
+	if j.under == nil {
+		return best
+	}
+	j.facts.Subject, j.facts.Actor = j.under.subject, person
+	return j.homeNamed()
+}
+
+// impersonationUses refuses what nobody gets under a grant: refresh tokens, and
+// tokens for clients without a credential.
+func (j *judging) impersonationUses() *Refusal {
+	switch {
+	case j.client.spec.Public || j.request.Client.Public:
+		return deny(ImpersonationGrant, "a public client asks for nothing under an ImpersonationGrant")
+	case j.request.TokenType == TypeRefreshToken || j.request.Grant == GrantRefresh:
+		return deny(ImpersonationGrant, "there are no refresh tokens under an ImpersonationGrant")
 	}
 	return nil
+}
+
+// mayImpersonate holds one grant against the request. The stage says how far it got.
+// What the grant says of the subject comes last, so that an answer tells nothing of
+// subjects to whom the grant is of no use.
+func (j *judging) mayImpersonate(g *impersonationGrant, person *Token) (*under, int, *Refusal) {
+	r, s := j.request, g.spec
+	refuse := func(stage int, reason Reason, detail string) (*under, int, *Refusal) {
+		return nil, stage, deny(reason, "ImpersonationGrant "+s.Name+": "+detail)
+	}
+	switch {
+	case r.RequestedSubject != "" && !s.FromRequest:
+		return refuse(0, ImpersonationGrant, "subjectFrom does not have RequestedSubject")
+	case r.RequestedSubject == "" && !s.FromSubjectToken:
+		return refuse(0, ImpersonationGrant, "subjectFrom does not have SubjectToken")
+	case !s.inForceAt(r.Now):
+		return refuse(1, ImpersonationGrant, "now is not between notBefore and notAfter")
+	case !j.coveredBy(s):
+		return refuse(2, ImpersonationGrant, "targets does not have every target of the request")
+	case !among(person.Subject, person.Groups, s.Subjects, s.Groups):
+		return refuse(3, ImpersonationGrant, "impersonators has neither the person nor a group of theirs")
+	case s.ReasonRequired && strings.TrimSpace(r.Reason) == "":
+		return refuse(4, ImpersonationReason, "it wants a reason, and the request gives none")
+	}
+	subject := j.wanted(s)
+	switch {
+	case subject == nil:
+		return refuse(5, ImpersonationGrant, "the requested subject is not known")
+	case subject.Subject == person.Subject:
+		return refuse(5, ImpersonationGrant, "the subject is the impersonator")
+	}
+	if why := s.mayBe(subject.Subject, subject.Groups); why != "" {
+		return refuse(5, ImpersonationGrant, why)
+	}
+	seen := j.facts
+	seen.Subject, seen.Actor = subject, person
+	for _, rule := range [...]struct {
+		compiledRule
+		field string
+	}{{g.impersonators, "impersonators.expression"}, {g.subjects, "subjects.expression"}} {
+		if rule.program == nil {
+			continue
+		}
+		if ref := holds(&rule.compiledRule, &seen, ImpersonationGrant, "ImpersonationGrant "+s.Name+": "+rule.field); ref != nil {
+			ref.Outcome = Denied // as for whoever does not exist
+			return nil, 6, ref
+		}
+	}
+	u := &under{grant: g, by: person.asActor(j.client.spec.ID), subject: subject, begins: true}
+	return u, 7, nil
+}
+
+// wanted is who is to be impersonated: the subject token's subject, or the requested
+// one as the grant or a directory knows it; nil when nobody does. Nothing of the
+// impersonator's own authentication is said of somebody else.
+func (j *judging) wanted(s *ImpersonationGrantSpec) *Token {
+	r := j.request
+	if r.RequestedSubject == "" {
+		return r.Subject
+	}
+	var known *KnownSubject
+	for i := range s.Known {
+		if s.Known[i].Subject == r.RequestedSubject {
+			known = &s.Known[i]
+		}
+	}
+	if known == nil && r.Directory != nil && r.Directory.Subject == r.RequestedSubject {
+		known = r.Directory
+	}
+	if known == nil {
+		return nil
+	}
+	t := &Token{
+		Subject: known.Subject, Username: known.Username, Groups: known.Groups, Extra: known.Extra, Partial: true,
+		MayAct: r.Subject.MayAct, Transaction: r.Subject.Transaction,
+	}
+	if home := j.service.homeOf(known.Subject); home != nil {
+		t.Issuer, t.Origin = home.spec.Name, home.spec.Name
+	}
+	if t.Extra == nil {
+		t.Extra = map[string]any{}
+	}
+	return t
+}
+
+// impersonationStands asks again of a token that was made under a grant: the grant
+// must still be there, in time, for these targets and for both of them. What it says
+// of clients and in expressions was asked when the token was made.
+func (j *judging) impersonationStands() *Refusal {
+	t := j.request.Subject
+	if t.Issuer != SelfIssuer || t.Under == "" || t.By == nil {
+		return deny(ImpersonationGrant, "the impersonator of a token that was not issued here has no ImpersonationGrant")
+	}
+	if ref := j.impersonationUses(); ref != nil {
+		return ref
+	}
+	g, ok := j.service.grants[t.Under]
+	if !ok {
+		return deny(ImpersonationGrant, "ImpersonationGrant "+t.Under+", under which the subject token was made, is not in force")
+	}
+	why, s := "", g.spec
+	switch {
+	case !s.inForceAt(j.request.Now):
+		why = "now is not between notBefore and notAfter"
+	case !j.coveredBy(s):
+		why = "targets does not have every target of the request"
+	case !among(t.By.Subject, t.By.Groups, s.Subjects, s.Groups):
+		why = "impersonators has neither the person any more nor a group of theirs"
+	default:
+		why = s.mayBe(t.Subject, t.Groups)
+	}
+	if why != "" {
+		return deny(ImpersonationGrant, "ImpersonationGrant "+s.Name+", under which the subject token was made: "+why)
+	}
+	j.under = &under{grant: g, by: *t.By, subject: t}
+	return j.homeNamed()
+}
+
+// homeNamed wants the issuer to which the impersonated subject belongs among
+// subject.issuers, or their origins: a grant brings nobody to a target who could not
+// come by a token of their own.
+func (j *judging) homeNamed() *Refusal {
+	home := j.service.homeOf(j.under.subject.Subject)
+	p := j.policy.spec
+	switch {
+	case home == nil:
+		return deny(ImpersonationGrant, "the subject has no TrustedIssuer's identityPrefix")
+	case home.spec.Suspended || !home.spec.ForSubject:
+		return deny(ImpersonationGrant, "TrustedIssuer "+home.spec.Name+", to which the subject belongs, is suspended or not for subjects")
+	case !slices.Contains(p.SubjectIssuers, home.spec.Name) && !slices.Contains(p.SelfOrigins, home.spec.Name):
+		return deny(ImpersonationGrant, "subject.issuers does not name "+home.spec.Name+", to which the impersonated subject belongs")
+	}
+	return nil
+}
+
+// homeOf finds the issuer whose identities start as a subject does. No prefix is the
+// beginning of another, and only one can be empty.
+func (t *TokenService) homeOf(subject string) *TrustedIssuer {
+	var rest *TrustedIssuer
+	for _, i := range t.issuers {
+		switch prefix := i.spec.Prefix; {
+		case i.spec.Keys.Local:
+			if strings.HasPrefix(subject, "system:serviceaccount:") {
+				return i
+			}
+		case prefix == "":
+			rest = i
+		case strings.HasPrefix(subject, prefix):
+			return i
+		}
+	}
+	if strings.HasPrefix(subject, systemPrefix) {
+		return nil
+	}
+	return rest
+}
+
+// systemPrefix begins identities that are Kubernetes' own.
+const systemPrefix = "system:"
+
+func (s *ImpersonationGrantSpec) inForceAt(now time.Time) bool {
+	return !now.Before(s.NotBefore) && now.Before(s.NotAfter)
+}
+
+// mayBe says why a subject cannot be impersonated under the grant; empty when it can.
+// Kubernetes' own identities are not meant by any group: only by their names.
+func (s *ImpersonationGrantSpec) mayBe(subject string, groups []string) string {
+	switch {
+	case groups == nil:
+		return "the subject's groups are not known"
+	case slices.ContainsFunc(groups, func(g string) bool { return slices.Contains(s.ExcludeGroups, g) }):
+		return "the subject is in one of excludeGroups"
+	case strings.HasPrefix(subject, systemPrefix) && !slices.Contains(s.SubjectSubjects, subject):
+		return "the subject is one of Kubernetes' own, and subjects.subjects does not name it"
+	case !among(subject, groups, s.SubjectSubjects, s.SubjectGroups):
+		return "subjects has neither the subject nor a group of theirs"
+	}
+	return ""
+}
+
+// among says whether somebody is one of a list of subjects, or in one of groups.
+func among(subject string, in, subjects, groups []string) bool {
+	return subject != "" && slices.Contains(subjects, subject) ||
+		slices.ContainsFunc(in, func(g string) bool { return slices.Contains(groups, g) })
+}
+
+// coveredBy says whether one grant covers every target of the request: halves of two
+// grants never combine.
+func (d *deciding) coveredBy(s *ImpersonationGrantSpec) bool {
+	return !slices.ContainsFunc(d.targets, func(t askedTarget) bool { return !slices.Contains(s.Targets, t.client.ID) })
+}
+
+// holdsAll says whether the grant has every scope that was asked for.
+func (g *impersonationGrant) holdsAll(asked []askedScope) bool {
+	return !slices.ContainsFunc(asked, func(s askedScope) bool { return !slices.Contains(g.spec.Scopes, s.scope.spec.Scope) })
+}
+
+// grantsScope says whether the grant, where there is one, lets a scope be given.
+func (u *under) grantsScope(scope string) bool {
+	return u == nil || slices.Contains(u.grant.spec.Scopes, scope)
+}
+
+// left is how long a token under the grant may live.
+func (u *under) left(now time.Time, left time.Duration) time.Duration {
+	if u == nil {
+		return left
+	}
+	return min(or(u.grant.spec.MaxLifetime, left), u.grant.spec.NotAfter.Sub(now), left)
 }

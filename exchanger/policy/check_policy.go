@@ -19,6 +19,10 @@ type judging struct {
 	refusal  *Refusal
 	failedAt int
 
+	// before are the actors of the subject token, outermost first; under is the
+	// ImpersonationGrant that counts, nil for none.
+	before []Actor
+	under  *under
 	// granted are the scopes of this target that this policy grants; narrowed
 	// says that it leaves out some that were asked for.
 	granted  []askedScope
@@ -58,43 +62,47 @@ func (j *judging) acceptsClass() *Refusal {
 // meantForClient asks whom the subject token was for, so that a token which
 // leaked to one service is worth nothing at another.
 func (j *judging) meantForClient() *Refusal {
-	t, rule := j.request.Subject, &j.policy.spec.SubjectAudience
+	return j.addressed(j.request.Subject, j.deciding.issuer, &j.policy.spec.SubjectAudience, "subject.audience", SubjectAudience)
+}
+
+// addressed holds whom a token of an issuer was for against a rule.
+func (j *judging) addressed(t *Token, issuer *TrustedIssuer, rule *AudienceRule, field string, reason Reason) *Refusal {
 	switch rule.Match {
 	case AudienceClient:
-		if j.addressedToClient() {
+		if j.addressedToClient(t, issuer) {
 			return nil
 		}
-		return deny(SubjectAudience, "subject.audience Client: the token is neither for "+j.client.spec.ID+" nor was it issued to it")
+		return deny(reason, field+" Client: the token is neither for "+j.client.spec.ID+" nor was it issued to it")
 	case AudienceIssuer:
-		if j.request.Grant == GrantJWTBearer {
+		if j.request.Grant == GrantJWTBearer && t == j.request.Subject {
 			// An assertion is for this token service, or would not have come this far.
 			return nil
 		}
-		if t.Issuer != SelfIssuer && slices.ContainsFunc(t.Audiences, func(a string) bool { return slices.Contains(j.deciding.issuer.spec.Audiences, a) }) {
+		if t.Issuer != SelfIssuer && slices.ContainsFunc(t.Audiences, func(a string) bool { return slices.Contains(issuer.spec.Audiences, a) }) {
 			return nil
 		}
-		return deny(SubjectAudience, "subject.audience Issuer: aud has none of the audiences of TrustedIssuer "+j.deciding.issuer.spec.Name)
+		return deny(reason, field+" Issuer: aud has none of the audiences of TrustedIssuer "+issuer.spec.Name)
 	case AudienceAnyOf:
 		if !slices.ContainsFunc(t.Audiences, func(a string) bool { return slices.Contains(rule.AnyOf, a) }) {
-			return deny(SubjectAudience, "subject.audience AnyOf: aud has none of anyOf")
+			return deny(reason, field+" AnyOf: aud has none of anyOf")
 		}
 		if len(rule.AuthorizedParties) > 0 && !slices.Contains(rule.AuthorizedParties, t.ClientID) {
-			return deny(SubjectAudience, "subject.audience AnyOf: azp or client_id is none of authorizedParties")
+			return deny(reason, field+" AnyOf: azp or client_id is none of authorizedParties")
 		}
 		return nil
 	}
-	return deny(SubjectAudience, "subject.audience has no rule that this build knows")
+	return deny(reason, field+" has no rule that this build knows")
 }
 
-func (j *judging) addressedToClient() bool {
-	t, c := j.request.Subject, j.client.spec
-	if j.ownCredential() || t.ClientID == c.ID || slices.Contains(t.Audiences, c.ID) {
+func (j *judging) addressedToClient(t *Token, issuer *TrustedIssuer) bool {
+	c := j.client.spec
+	if j.ownCredential(t) || t.ClientID == c.ID || slices.Contains(t.Audiences, c.ID) {
 		return true
 	}
 	if t.Issuer == SelfIssuer {
 		return slices.ContainsFunc(t.Audiences, func(a string) bool { return slices.Contains(c.Audiences, a) || slices.Contains(c.Resources, a) })
 	}
-	aliases := j.deciding.issuer.aliases
+	aliases := issuer.aliases
 	return aliases[t.ClientID] == c.ID || slices.ContainsFunc(t.Audiences, func(a string) bool { return aliases[a] == c.ID })
 }
 

@@ -50,25 +50,56 @@ func (d *deciding) subjectIssuer() *Refusal {
 	if d.request.Subject == nil {
 		return deny(TokenMalformed, "no subject token")
 	}
-	i, ok := d.service.issuers[d.request.Subject.Origin]
+	var ref *Refusal
+	d.issuer, ref = d.trusted(d.request.Subject.Origin, d.request.Subject.originURL(), forSubject)
+	return ref
+}
+
+// use is what a trusted issuer's tokens are presented for.
+type use struct {
+	name string
+	of   func(*Issuer) bool
+}
+
+var (
+	forSubject = use{"Subject", func(i *Issuer) bool { return i.ForSubject }} //nolint:gochecknoglobals // a constant
+	forActor   = use{"Actor", func(i *Issuer) bool { return i.ForActor }}     //nolint:gochecknoglobals // a constant
+)
+
+// trusted finds the issuer that a token, or the first token of its chain, came from,
+// and holds it against what the token is presented for. One of the same name that
+// was made anew for another issuer is not it.
+func (d *deciding) trusted(name, url string, u use) (*TrustedIssuer, *Refusal) {
+	i, ok := d.service.issuers[name]
 	switch {
 	case !ok:
-		return deny(IssuerUnknown, "no TrustedIssuer of that name")
+		return nil, deny(IssuerUnknown, "no TrustedIssuer of that name")
 	case i.spec.Suspended:
-		return deny(IssuerSuspended, "TrustedIssuer "+i.spec.Name+" is suspended")
-	case d.request.Subject.Issuer == SelfIssuer && i.spec.URL != d.request.Subject.OriginURL:
-		return deny(IssuerUnknown, "TrustedIssuer "+i.spec.Name+" is for another issuer than the one that the first token came from")
-	case !i.spec.ForSubject:
-		return deny(IssuerUnknown, "use of TrustedIssuer "+i.spec.Name+" does not include Subject")
+		return nil, deny(IssuerSuspended, "TrustedIssuer "+i.spec.Name+" is suspended")
+	case url != "" && i.spec.URL != url:
+		return nil, deny(IssuerUnknown, "TrustedIssuer "+i.spec.Name+" is for another issuer than the one that the first token came from")
+	case !u.of(i.spec):
+		return nil, deny(IssuerUnknown, "use of TrustedIssuer "+i.spec.Name+" does not include "+u.name)
 	}
-	d.issuer = i
-	return nil
+	return i, nil
+}
+
+// originURL is what the origin's URL must be, empty where nobody needs to ask: the
+// token was verified as that issuer's just now.
+func (t *Token) originURL() string {
+	if t.Issuer == SelfIssuer {
+		return t.OriginURL
+	}
+	return ""
 }
 
 // subjectClass holds what the caller says of the token against what it is.
 func (d *deciding) subjectClass() *Refusal {
-	class := d.request.Subject.Class
-	switch d.request.SubjectAs {
+	return presentedAs(d.request.Subject.Class, d.request.SubjectAs)
+}
+
+func presentedAs(class Class, as PresentedAs) *Refusal {
+	switch as {
 	case AsAccessToken, AsJWT:
 		if class == ClassAccessToken || class == ClassJWT {
 			return nil
@@ -82,12 +113,14 @@ func (d *deciding) subjectClass() *Refusal {
 			return nil
 		}
 	}
-	return deny(TokenClass, "a token of class "+string(class)+" was presented as "+string(d.request.SubjectAs))
+	return deny(TokenClass, "a token of class "+string(class)+" was presented as "+string(as))
 }
 
-func (d *deciding) subjectTime() *Refusal {
-	t, now := d.request.Subject, d.request.Now
-	skew, age := d.issuer.spec.ClockSkew, d.issuer.spec.MaxTokenAge
+func (d *deciding) subjectTime() *Refusal { return d.inTime(d.request.Subject, d.issuer) }
+
+func (d *deciding) inTime(t *Token, issuer *TrustedIssuer) *Refusal {
+	now := d.request.Now
+	skew, age := issuer.spec.ClockSkew, issuer.spec.MaxTokenAge
 	if t.Issuer == SelfIssuer {
 		// Our own clock made it, and its lifetime bounds its age.
 		age = 0
@@ -106,7 +139,7 @@ func (d *deciding) subjectTime() *Refusal {
 		// whatever else is wrong with it: that is what people look for.
 		return deny(TokenMalformed, "exp is before iat or nbf")
 	case age > 0 && t.IssuedAt.Before(now.Add(-age)):
-		return deny(TokenTooOld, "iat is longer ago than maxTokenAge of TrustedIssuer "+d.issuer.spec.Name)
+		return deny(TokenTooOld, "iat is longer ago than maxTokenAge of TrustedIssuer "+issuer.spec.Name)
 	}
 	return nil
 }
@@ -115,9 +148,10 @@ func (d *deciding) subjectTime() *Refusal {
 // subjects: of an issuer whose tokens authenticate clients, a token for a
 // credential audience is a subject only when the same bytes authenticated the
 // client in this request.
-func (d *deciding) subjectNoCredential() *Refusal {
-	t := d.request.Subject
-	if t.Issuer == SelfIssuer || !d.issuer.spec.ForClient || d.ownCredential() {
+func (d *deciding) subjectNoCredential() *Refusal { return d.noCredential(d.request.Subject, d.issuer) }
+
+func (d *deciding) noCredential(t *Token, issuer *TrustedIssuer) *Refusal {
+	if t.Issuer == SelfIssuer || !issuer.spec.ForClient || d.ownCredential(t) {
 		return nil
 	}
 	if slices.ContainsFunc(t.Audiences, d.service.IsCredentialAudience) {
@@ -126,18 +160,21 @@ func (d *deciding) subjectNoCredential() *Refusal {
 	return nil
 }
 
-// ownCredential says whether the subject token is the very credential that
-// authenticated the client in this request.
-func (d *deciding) ownCredential() bool {
+// ownCredential says whether a token is the very credential that authenticated the
+// client in this request.
+func (d *deciding) ownCredential(t *Token) bool {
 	c := d.request.Client
-	return c.CredentialDigest != [sha256.Size]byte{} && c.CredentialDigest == d.request.Subject.Digest
+	return c.CredentialDigest != [sha256.Size]byte{} && c.CredentialDigest == t.Digest
 }
 
 // subjectAddressed refuses a token of which nobody can say whom it was for.
 func (d *deciding) subjectAddressed() *Refusal {
-	t := d.request.Subject
+	return saysWhomFor(d.request.Subject, SubjectAudience)
+}
+
+func saysWhomFor(t *Token, reason Reason) *Refusal {
 	if len(t.Audiences) == 0 && t.ClientID == "" {
-		return deny(SubjectAudience, "the token has no aud, azp or client_id: it does not say whom it was for")
+		return deny(reason, "the token has no aud, azp or client_id: it does not say whom it was for")
 	}
 	return nil
 }

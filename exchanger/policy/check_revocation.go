@@ -5,8 +5,11 @@ package policy
 
 import "time"
 
-func (d *deciding) subjectNotRevoked() *Refusal {
-	t := d.request.Subject
+func (d *deciding) subjectNotRevoked() *Refusal { return d.notRevoked(d.request.Subject, d.issuer) }
+
+// notRevoked asks of a token, of the issuer of its first token and of what it came
+// from.
+func (d *deciding) notRevoked(t *Token, issuer *TrustedIssuer) *Refusal {
 	first := t.IssuedAt
 	if t.Issuer == SelfIssuer {
 		first = t.OriginIssuedAt
@@ -17,8 +20,8 @@ func (d *deciding) subjectNotRevoked() *Refusal {
 			return deny(TokenRevoked, "revokeIssuedBefore of ExchangeClient "+c.spec.ID)
 		}
 	}
-	if before(first, d.issuer.spec.RevokeIssuedBefore) {
-		return deny(TokenRevoked, "revokeIssuedBefore of TrustedIssuer "+d.issuer.spec.Name)
+	if before(first, issuer.spec.RevokeIssuedBefore) {
+		return deny(TokenRevoked, "revokeIssuedBefore of TrustedIssuer "+issuer.spec.Name)
 	}
 	return nil
 }

@@ -36,6 +36,9 @@ func (j *judging) mayGrant(s *askedScope) *Refusal {
 	if !slices.Contains(p.Scopes, s.scope.spec.Scope) {
 		return deny(ScopeNotGranted, "target.scopes does not have "+s.scope.spec.Scope)
 	}
+	if !j.under.grantsScope(s.scope.spec.Scope) {
+		return deny(ScopeNotGranted, "ImpersonationGrant "+j.under.grant.spec.Name+" does not have scope "+s.scope.spec.Scope)
+	}
 	if !j.mayAdd() && !j.request.Subject.holds(s.text, j.target.client.Namespace) {
 		return deny(ScopeNotHeld, "scopeMode is Narrow, and the subject token does not hold "+s.text)
 	}

@@ -24,6 +24,10 @@ func (j *judging) enoughLifetime() *Refusal {
 	s := j.service.spec
 	j.left = min(or(j.policy.spec.Lifetime, s.DefaultLifetime), or(j.target.client.Lifetime, s.DefaultLifetime), s.MaxLifetime,
 		j.request.Subject.ExpiresAt.Sub(j.request.Now))
+	if a := j.request.Actor; a != nil {
+		j.left = min(j.left, a.ExpiresAt.Sub(j.request.Now))
+	}
+	j.left = j.under.left(j.request.Now, j.left)
 	if j.left < minRemaining {
 		return deny(LifetimeTooShort, "less than 10 seconds would be left")
 	}

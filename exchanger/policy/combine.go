@@ -55,6 +55,9 @@ func (d *deciding) combine(chosen []*judging) (*Grant, *Refusal) {
 		}
 	}
 	g.Sealed.Added = d.request.Subject.added(g.Scopes, d.targets[0].client.Namespace)
+	if ref := d.tellOthers(g, chosen); ref != nil {
+		return nil, ref
+	}
 	return g, nil
 }
 

@@ -25,7 +25,7 @@ func Compile(spec *Spec, revision uint64, compiler Compiler) (*Snapshot, error) 
 		programs: map[programKey]Program{},
 	}
 	c.ahead(spec)
-	for _, step := range []func(*Spec) error{c.services, c.issuers, c.clients, c.scopes, c.policies} {
+	for _, step := range []func(*Spec) error{c.services, c.issuers, c.clients, c.scopes, c.policies, c.grants} {
 		if err := step(spec); err != nil {
 			return nil, fmt.Errorf("compile snapshot: %w", err)
 		}
@@ -228,6 +228,9 @@ func (c *compilation) policies(spec *Spec) error {
 			return fmt.Errorf("policy %s: %w", ref, err)
 		}
 		if g.rules, err = c.rules(EnvPolicy, p.Rules); err != nil {
+			return fmt.Errorf("policy %s: %w", ref, err)
+		}
+		if g.actorRules, err = c.rules(EnvPolicy, p.Actor.Rules); err != nil {
 			return fmt.Errorf("policy %s: %w", ref, err)
 		}
 		if g.claims, err = c.claims(EnvPolicy, p.Claims); err != nil {

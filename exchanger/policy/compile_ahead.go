@@ -77,8 +77,13 @@ func expressions(spec *Spec) map[programKey]struct{} {
 	for i := range spec.Policies {
 		p := &spec.Policies[i]
 		rules(EnvPolicy, p.SubjectRules)
+		rules(EnvPolicy, p.Actor.Rules)
 		rules(EnvPolicy, p.Rules)
 		claims(EnvPolicy, p.Claims)
+	}
+	for i := range spec.Grants {
+		add(EnvPolicy, WantBool, spec.Grants[i].Expression)
+		add(EnvPolicy, WantBool, spec.Grants[i].SubjectExpression)
 	}
 	for i := range spec.Scopes {
 		s := &spec.Scopes[i]

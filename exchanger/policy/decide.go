@@ -51,6 +51,13 @@ var requestChecks = [...]check[*deciding]{
 	{"subjectNoCredential", (*deciding).subjectNoCredential}, // It is not somebody's client credential
 	{"subjectAddressed", (*deciding).subjectAddressed},       // It says at all whom it was for
 	{"assertion", (*deciding).assertion},                     // An assertion is for this token service, for this client, and for one request
+	{"actorIssuer", (*deciding).actorIssuerTrusted},          // The same of the actor token, where there is one: its issuer is trusted for actors
+	{"actorClass", (*deciding).actorClass},                   // It is what actor_token_type says
+	{"actorTime", (*deciding).actorTime},                     // It is valid now
+	{"actorNotRevoked", (*deciding).actorNotRevoked},         // Neither it nor what it came from was revoked
+	{"actorNoCredential", (*deciding).actorNoCredential},     // It is not somebody's client credential
+	{"actorAddressed", (*deciding).actorAddressed},           // It says at all whom it was for
+	{"actorBare", (*deciding).actorBare},                     // It speaks for its own subject alone
 	{"targetsKnown", (*deciding).targetsKnown},               // Every target that was asked for, or is implied, exists
 	{"targetsTogether", (*deciding).targetsTogether},         // All targets lie in one namespace
 	{"scopesKnown", (*deciding).scopesKnown},                 // Every scope belongs to one of the targets
@@ -62,10 +69,14 @@ var policyChecks = [...]check[*judging]{
 	{"issuer", (*judging).namesIssuer},                 // The policy names the subject's issuer, or its origin for tokens of ours
 	{"class", (*judging).acceptsClass},                 // The token's class is one that the policy accepts
 	{"audience", (*judging).meantForClient},            // The token was meant for the asking client, or as the policy's rule says
+	{"actor", (*judging).actorAllowed},                 // There is an actor, or none, as the policy says
+	{"impersonation", (*judging).impersonationAllowed}, // Whoever is impersonated is so under a grant that stands
+	{"actorNamed", (*judging).actorIssuerNamed},        // The policy names the issuer of whoever acts
+	{"actorAudience", (*judging).actorMeantForClient},  // The actor token was meant for the asking client, or as the rule says
+	{"mayAct", (*judging).mayActHolds},                 // may_act, when the token has it, names the actor, or the asking client
+	{"actorRules", (*judging).actorRulesHold},          // Every rule over the actor is true, or may_act stands in for them
+	{"actorChain", (*judging).actorChainBounded},       // Nobody acts twice or for himself; there are not too many
 	{"subjectRules", (*judging).subjectRulesHold},      // Every rule over the subject is true
-	{"actor", (*judging).actorAllowed},                 // No actor, neither presented nor inside the token
-	{"mayAct", (*judging).mayActNamesClient},           // may_act, when the token has it, names the asking client
-	{"impersonation", (*judging).impersonationAllowed}, // The token was not made under an impersonation
 	{"binding", (*judging).bindingKept},                // A bound token is not unbound
 	{"tokenType", (*judging).grantsType},               // The policy grants the type that is asked for
 	{"scopes", (*judging).grantsScopes},                // Scopes ⊆ policy, and ⊆ subject unless the policy adds
@@ -93,7 +104,9 @@ type deciding struct {
 	service  *TokenService
 	client   *AskingClient
 	// issuer is the subject's trusted issuer; for a token of ours its origin.
-	issuer       *TrustedIssuer
+	issuer *TrustedIssuer
+	// actorIssuer is the same of the actor token.
+	actorIssuer  *TrustedIssuer
 	targets      []askedTarget
 	asked        []askedScope
 	requestFacts *RequestFacts
@@ -178,7 +191,7 @@ func (d *deciding) choose(i int, trace *TargetTrace, room int) *judging {
 func (d *deciding) judge(g *grantPolicy, i int) *judging {
 	j := &judging{deciding: d, policy: g, target: &d.targets[i], failedAt: len(d.checks)}
 	d.effort -= policyEffort
-	j.facts = Facts{Subject: d.request.Subject, Client: d.client.party, Target: j.target.party, Request: d.facts(), Effort: &d.effort}
+	j.facts = Facts{Subject: d.request.Subject, Actor: d.request.currentActor(), Client: d.client.party, Target: j.target.party, Request: d.facts(), Effort: &d.effort}
 	for n := range d.checks {
 		if ref := d.checks[n].run(j); ref != nil {
 			ref.Check = d.checks[n].name

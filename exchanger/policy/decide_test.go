@@ -4,6 +4,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
@@ -24,6 +25,8 @@ type verdict struct {
 	policy  string
 	seconds int
 	claims  string
+	// act and by are the claims act and impersonator, as JSON.
+	act, by string
 }
 
 type decideCase struct {
@@ -44,7 +47,7 @@ func decideCases() map[string]decideCase {
 	all := map[string]decideCase{}
 	for _, part := range []map[string]decideCase{
 		requestCases(), subjectCases(), audienceCases(), chainCases(), scopeCases(), manyTargetCases(), choiceCases(), claimCases(),
-		assertionCases(),
+		assertionCases(), actorTokenCases(), actorChainCases(), mayActCases(), impersonationCases(), grantCases(), madeUnderCases(),
 	} {
 		for name, c := range part {
 			if _, dup := all[name]; dup {
@@ -221,7 +224,7 @@ func chainCases() map[string]decideCase {
 		"a token of ours from before the service's revocation is revoked": {ownToken(func(s *Spec, _ *Request) { s.Services[0].RevokeIssuedBefore = now() }), refusedBy("subjectNotRevoked", TokenRevoked)},
 		"a token of ours from before its client's revocation is revoked":  {ownToken(func(s *Spec, _ *Request) { clientNamed(s, "shop/frontend").RevokeIssuedBefore = now() }), refusedBy("subjectNotRevoked", TokenRevoked)},
 		"a token of ours whose first token was revoked is revoked":        {ownToken(func(s *Spec, _ *Request) { issuerNamed(s, "corp").RevokeIssuedBefore = now().Add(-90 * time.Second) }), refusedBy("subjectNotRevoked", TokenRevoked)},
-		"an actor token is refused where actors are forbidden":            {func(_ *Spec, r *Request) { r.Actor = &Token{} }, refusedBy("actor", ActorForbidden)},
+		"an actor token is refused where actors are forbidden":            {func(_ *Spec, r *Request) { r.Actor, r.ActorAs = bot(), AsJWT }, refusedBy("actor", ActorForbidden)},
 		"R28: a token with act is refused where actors are forbidden":     {subject(func(t *Token) { t.Act = map[string]any{"sub": "x"} }), refusedBy("actor", ActorForbidden)},
 		"a token made under an impersonation is refused":                  {subject(func(t *Token) { t.Impersonator = map[string]any{"sub": "x"} }), refusedBy("impersonation", ImpersonationForbidden)},
 		"F144: a bound token without proof is refused":                    {subject(func(t *Token) { t.Confirmed = true }), refusedBy("binding", SubjectBinding)},
@@ -319,8 +322,21 @@ func compareGrant(d *Decision, want verdict, r *Request) string {
 		return "not by policy " + want.policy
 	case strings.Join(claims, " ") != want.claims:
 		return "claims " + strings.Join(claims, " ")
+	case claimText(g.Act) != want.act:
+		return "act " + claimText(g.Act)
+	case claimText(g.Impersonator) != want.by:
+		return "impersonator " + claimText(g.Impersonator)
 	}
 	return ""
+}
+
+// claimText is a claim as JSON, empty for none.
+func claimText(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil || string(b) == "null" {
+		return ""
+	}
+	return string(b)
 }
 
 // update rewrites the golden file.
@@ -364,8 +380,12 @@ func verdictOf(c decideCase, request []check[*deciding], policy []check[*judging
 	for _, t := range g.Targets {
 		by = append(by, t.Policy)
 	}
-	return fmt.Sprintf("{outcome: %s, scope: %q, aud: %v, seconds: %.0f, policies: %v, claims: {%s}}", d.Outcome,
-		strings.Join(g.Scopes, " "), g.Audiences, g.ExpiresAt.Sub(g.IssuedAt).Seconds(), by, strings.Join(claims, ", "))
+	others := ""
+	if g.Act != nil || g.Impersonator != nil {
+		others = fmt.Sprintf(", sub: %s, act: %s, impersonator: %s", g.Subject.Subject, claimText(g.Act), claimText(g.Impersonator))
+	}
+	return fmt.Sprintf("{outcome: %s, scope: %q, aud: %v, seconds: %.0f, policies: %v, claims: {%s}%s}", d.Outcome,
+		strings.Join(g.Scopes, " "), g.Audiences, g.ExpiresAt.Sub(g.IssuedAt).Seconds(), by, strings.Join(claims, ", "), others)
 }
 
 func TestTheVerdictsAreThoseOfTheGoldenFile(t *testing.T) {

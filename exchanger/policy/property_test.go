@@ -133,7 +133,7 @@ func drawRequest(t *rapid.T) *Request {
 	r.Subject.Audiences = rapid.SampledFrom([][]string{{"shop/frontend"}, {"shop/frontend"}, {"shop/frontend", "gateway"}, {"shop/frontend"}, {"gateway"}, {"shop/web"}, {"https://sts.example/corp"}, nil}).Draw(t, "aud")
 	r.Subject.ExpiresAt = now().Add(time.Duration(rapid.SampledFrom([]int{900, 300, 601, 50, 9, 10, -10, -40}).Draw(t, "exp")) * time.Second)
 	if rapid.IntRange(0, 15).Draw(t, "actor") == 11 {
-		r.Actor = &Token{}
+		r.Actor, r.ActorAs = bot(), AsJWT
 	}
 	if rapid.IntRange(0, 15).Draw(t, "cnf") == 11 {
 		r.Subject.Confirmed = true

@@ -54,8 +54,15 @@ type Token struct {
 	Confirmed    bool
 	Confirmation Confirmation
 	// Actors are the identities of act, outermost first, as they were verified: for
-	// tokens of ours, which carry them sealed. A foreign token's are raw.
+	// tokens of ours, which carry them sealed. A foreign token has none.
 	Actors []Actor
+	// Under is the ImpersonationGrant that a token of ours was made under, and By who
+	// asked for it then; empty and nil for every other token.
+	Under string
+	By    *Actor
+	// Partial says that there is no token behind the facts: lists and maps that are
+	// nil are not known, rather than empty.
+	Partial bool
 
 	// ACR, AMR and AuthTime travel only where the issuer maps them.
 	ACR      string
@@ -100,15 +107,22 @@ type Proof struct {
 // Actor is one party of a chain of actors: what its token said (iss, sub), and, where
 // it was verified here, what that means.
 type Actor struct {
+	// Issuer and Origin are as in a Token, OriginURL too where Issuer is "self"; they
+	// are empty for an actor that was never verified here.
 	Issuer     string `json:"i,omitempty"`
+	Origin     string `json:"o,omitempty"`
+	OriginURL  string `json:"l,omitempty"`
 	RawIssuer  string `json:"r"`
 	RawSubject string `json:"s"`
-	// Subject is the mapped, prefixed subject.
-	Subject  string `json:"m,omitempty"`
+	// Subject is the mapped, prefixed subject; empty where Issuer is.
+	Subject string `json:"m,omitempty"`
+	// ClientID is the client that asked when the actor came into the chain.
 	ClientID string `json:"c,omitempty"`
 	// Username, Groups and Extra are the facts that rules over an actor may ask for.
+	// Only the current actor has them: those before it are history (RFC 8693 section
+	// 4.1).
 	Username string         `json:"u,omitempty"`
-	Groups   []string       `json:"g,omitempty"`
+	Groups   []string       `json:"g"`
 	Extra    map[string]any `json:"e,omitempty"`
 }
 

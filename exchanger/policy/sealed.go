@@ -24,6 +24,11 @@ type Sealed struct {
 	// Added are the token's scopes that came from a policy and not from the first
 	// token.
 	Added []AddedScope `json:"a,omitempty"`
+	// Actors are the parties of act, outermost first.
+	Actors []Actor `json:"x,omitempty"`
+	// Under is the ImpersonationGrant that the token was made under, By who asked.
+	Under string `json:"v,omitempty"`
+	By    *Actor `json:"b,omitempty"`
 }
 
 // AddedScope is a scope that a policy of a namespace added (scopeMode Grant). A
@@ -57,7 +62,14 @@ func (t *TokenService) IdentifyOwn(p Presented, sealed []byte) (*Token, *Refusal
 	}
 	tok.Origin, tok.OriginURL, tok.Added = s.Origin, s.OriginURL, s.Added
 	tok.OriginIssuedAt = time.Unix(s.IssuedAt, 0).UTC()
-	tok.Username, tok.Groups, tok.Extra, tok.Lineage = s.Username, s.Groups, s.extra(), s.Lineage
+	tok.Username, tok.Groups, tok.Extra, tok.Lineage = s.Username, s.Groups, listed(s.Extra), s.Lineage
+	tok.Actors, tok.Under, tok.By = s.Actors, s.Under, s.By
+	for i := range tok.Actors {
+		tok.Actors[i].Extra = listed(tok.Actors[i].Extra)
+	}
+	if tok.By != nil {
+		tok.By.Extra = listed(tok.By.Extra)
+	}
 	tok.Subject = tok.RawSubject
 	if v, present := p.Claims["scope"]; present {
 		list, ok := scopeList(v)
@@ -77,14 +89,14 @@ func (t *TokenService) IdentifyOwn(p Presented, sealed []byte) (*Token, *Refusal
 	return tok, nil
 }
 
-// extra gives lists the type that a first verification gives them.
-func (s *Sealed) extra() map[string]any {
-	for k, v := range s.Extra {
+// listed gives lists the type that a first verification gives them.
+func listed(extra map[string]any) map[string]any {
+	for k, v := range extra {
 		if _, isList := v.([]any); isList {
-			s.Extra[k], _ = stringList(v)
+			extra[k], _ = stringList(v)
 		}
 	}
-	return s.Extra
+	return extra
 }
 
 // seal returns what a token derived from t carries.
@@ -94,13 +106,17 @@ func (t *Token) seal() Sealed {
 		first, url = t.OriginIssuedAt, t.OriginURL
 	}
 	s := Sealed{Origin: t.Origin, OriginURL: url, IssuedAt: first.Unix(), Username: t.Username, Groups: t.Groups, Extra: t.Extra}
-	if t.TokenID == "" {
-		s.Lineage = t.Lineage
-		return s
-	}
-	s.Lineage = make([]Ancestor, 0, len(t.Lineage)+1)
-	s.Lineage = append(append(s.Lineage, t.Lineage...), Ancestor{Issuer: t.Issuer, TokenID: t.TokenID})
+	s.Lineage = t.lineage()
 	return s
+}
+
+// lineage is that of a token derived from t.
+func (t *Token) lineage() []Ancestor {
+	if t.TokenID == "" {
+		return t.Lineage
+	}
+	out := make([]Ancestor, 0, len(t.Lineage)+1)
+	return append(append(out, t.Lineage...), Ancestor{Issuer: t.Issuer, TokenID: t.TokenID})
 }
 
 // holds says whether the subject holds a scope as namespace means it: from the

@@ -60,7 +60,25 @@ func (s *Sealed) AppendJSON(b []byte) []byte {
 		}
 		b = append(b, ']')
 	}
+	// Few tokens tell of others: reflection will do.
+	if len(s.Actors) > 0 {
+		b = appendValue(append(b, `,"x":`...), s.Actors)
+	}
+	if s.Under != "" {
+		b = appendText(append(b, `,"v":`...), s.Under)
+	}
+	if s.By != nil {
+		b = appendValue(append(b, `,"b":`...), s.By)
+	}
 	return append(b, '}')
+}
+
+func appendValue(b []byte, v any) []byte {
+	encoded, err := json.Marshal(v)
+	if err != nil {
+		return append(b, `null`...) // Texts and lists of them cannot fail to be written.
+	}
+	return append(b, encoded...)
 }
 
 func appendTexts(b []byte, list []string) []byte {

@@ -62,6 +62,9 @@ type TokenService struct {
 	// policies by (target, client); allClients by target alone
 	byPair     map[pair][]*grantPolicy
 	allClients map[string][]*grantPolicy
+	// impersonation grants by name, and by client
+	grants     map[string]*impersonationGrant
+	grantsOf   map[string][]*impersonationGrant
 	scopes     map[scopeKey]*grantScope
 	scopeOwner map[string][]string
 	scopeStars []ScopeOwner
@@ -215,6 +218,7 @@ type grantPolicy struct {
 	spec         *Policy
 	ref          string
 	subjectRules []compiledRule
+	actorRules   []compiledRule
 	rules        []compiledRule
 	claims       []compiledClaim
 }

@@ -41,10 +41,11 @@ type ImpersonationGrantSpec struct {
 
 // KnownSubject is a subject that can be requested, and what is known of it.
 type KnownSubject struct {
-	Subject  string         `json:"subject"`
-	Username string         `json:"username,omitempty"`
-	Groups   []string       `json:"groups,omitempty"`
-	Extra    map[string]any `json:"extra,omitempty"`
+	Subject  string `json:"subject"`
+	Username string `json:"username,omitempty"`
+	// Groups is nil when they are not known: such a subject is impersonated by nobody.
+	Groups []string       `json:"groups"`
+	Extra  map[string]any `json:"extra,omitempty"`
 }
 
 // Revocation is what is not accepted any more, nor anything derived from it. Set

@@ -46,6 +46,20 @@ func (words) Compile(_ Environment, _ ResultType, text string) (Program, error) 
 			}
 			return slices.Contains(f.Subject.Groups, arg), nil
 		}), nil
+	case "actor":
+		return word(func(f *Facts) (any, error) {
+			if f.Actor == nil || f.Actor.Subject == "" {
+				return nil, errExpression
+			}
+			return f.Actor.Subject == arg, nil
+		}), nil
+	case "actorGroup":
+		return word(func(f *Facts) (any, error) {
+			if f.Actor == nil || f.Actor.Groups == nil {
+				return nil, errExpression
+			}
+			return slices.Contains(f.Actor.Groups, arg), nil
+		}), nil
 	case "claim":
 		return word(func(f *Facts) (any, error) {
 			v, ok := f.Claims[arg]
@@ -84,13 +98,13 @@ func world() *Spec {
 		}},
 		Issuers: []Issuer{
 			{
-				Name: "corp", TokenService: "default", Kind: IssuerJWT, URL: "https://corp.example", ForSubject: true,
+				Name: "corp", TokenService: "default", Kind: IssuerJWT, URL: "https://corp.example", ForSubject: true, ForActor: true,
 				Audiences: []string{"https://sts.example/corp"}, Algorithms: []string{"ES256"}, Classes: all, Prefix: "corp:",
 				MaxTokenAge: 24 * time.Hour, ClockSkew: 30 * time.Second, Mappings: claims,
 				ClientAliases: []Alias{{ID: "corp-shop", Client: "shop/frontend"}},
 			},
 			{
-				Name: "k8s", TokenService: "default", Kind: IssuerKubernetes, URL: "https://k8s.example", ForSubject: true, ForClient: true,
+				Name: "k8s", TokenService: "default", Kind: IssuerKubernetes, URL: "https://k8s.example", ForSubject: true, ForActor: true, ForClient: true,
 				Algorithms: []string{"RS256"}, Classes: all, Prefix: "k8s:", MaxTokenAge: 24 * time.Hour, ClockSkew: 30 * time.Second, Mappings: claims,
 			},
 		},
@@ -157,6 +171,15 @@ func own() *Token {
 	t.Audiences = []string{"shop/web"}
 	t.Lineage = []Ancestor{{"corp", "t0"}}
 	return t
+}
+
+// bot is a verified token of a service account of the cluster, for shop/frontend.
+func bot() *Token {
+	return &Token{
+		Issuer: "k8s", Origin: "k8s", RawIssuer: "https://k8s.example", RawSubject: "system:serviceaccount:agents:bot",
+		Subject: "k8s:system:serviceaccount:agents:bot", Groups: []string{"k8s:agents"}, Audiences: []string{"shop/frontend"},
+		Class: ClassJWT, TokenID: "b1", IssuedAt: now().Add(-time.Minute), ExpiresAt: now().Add(time.Hour), Claims: map[string]any{}, Digest: [32]byte{2},
+	}
 }
 
 func policyNamed(s *Spec, name string) *Policy {
