@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/exchequer-dev/exchequer/cmd/internal/engine"
+	"github.com/exchequer-dev/exchequer/cmd/internal/flags"
 	"github.com/exchequer-dev/exchequer/exchanger/expr"
 	"github.com/exchequer-dev/exchequer/exchanger/feed/cluster"
 	"github.com/exchequer-dev/exchequer/exchanger/issuer/tokenreview"
@@ -55,10 +56,14 @@ func (s *settings) serve(ctx context.Context, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
+	shared, err := s.store.Redis(log)
+	if err != nil {
+		return err
+	}
 	var feed *cluster.Feed
 	eng := engine.New(engine.Options{
 		Ring: ring, Audit: records, Log: log, TLS: s.tls, DrainDelay: s.drain, Tracing: tracing,
-		NoStore: s.store == storeNone, Contested: s.podUID != "", MaxAge: s.maxAge, Clock: clock,
+		Shared: shared, NoStore: s.store.Kind == flags.StoreNone, Contested: s.podUID != "", MaxAge: s.maxAge, Clock: clock,
 		Confirmed:    func() time.Time { return feed.Confirmed() },
 		Heartbeat:    func() time.Time { return feed.Heartbeat() },
 		CarrierFresh: func() bool { return time.Since(feed.Heartbeat()) < carrierSilence },
@@ -78,7 +83,7 @@ func (s *settings) serve(ctx context.Context, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log.InfoContext(ctx, "the exchanger starts", "version", version, "namespace", s.namespace, "store", s.store, "maxSnapshotAge", s.maxAge.String(),
+	log.InfoContext(ctx, "the exchanger starts", "version", version, "namespace", s.namespace, "store", s.store.Kind, "maxSnapshotAge", s.maxAge.String(),
 		"listen", listeners.Main.Addr().String(), "operations", listeners.Operations.Addr().String())
 	return eng.Run(ctx, listeners)
 }

@@ -19,12 +19,6 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/server"
 )
 
-// The values of --store.
-const (
-	storeMemory = "memory"
-	storeNone   = "none"
-)
-
 const (
 	// leastAge is the least --max-snapshot-age: an API server is asked every minute,
 	// and has to be allowed to be slow.
@@ -39,11 +33,12 @@ type settings struct {
 	listen, public, operations         string
 	tls                                server.TLSFiles
 	namespace, pod, podUID, kubeconfig string
-	checkpoint, audit, store           string
+	checkpoint, audit                  string
 	redact                             bool
 	redactKey                          string
 	maxAge, drain                      time.Duration
 	egress                             flags.Egress
+	store                              flags.Store
 
 	// confirmEvery is for tests; 0 is the feed's own.
 	confirmEvery time.Duration
@@ -69,10 +64,10 @@ func parse(args, environ []string, errs io.Writer) (*settings, error) {
 	f.BoolVar(&s.redact, "audit-redact", false, "replace personal data in audit records by pseudonyms")
 	f.StringVar(&s.redactKey, "audit-redact-key", "", "file with at least 32 random bytes that pseudonyms hang on; without it they change with every process")
 	f.DurationVar(&s.drain, "drain-delay", 3*time.Second, "how long a stopping replica still answers, so that load balancers notice")
-	f.StringVar(&s.store, "store", storeNone, "where one-time state is kept: memory, for one replica only, or none: what needs it is refused")
+	s.store.Add(f, flags.StoreNone)
 	s.egress.Add(f)
 	f.StringVar(&s.kubeconfig, "kubeconfig", "", "how to reach the API server; without it, as a Pod of its cluster")
-	return s, flags.Parse(f, args, environ, s.addresses, s.identity, s.bounds, s.egress.Check, s.tls.Check)
+	return s, flags.Parse(f, args, environ, s.addresses, s.identity, s.bounds, s.egress.Check, s.store.Check, s.tls.Check)
 }
 
 func (s *settings) addresses() error {
@@ -108,9 +103,6 @@ func (s *settings) identity() error {
 
 func (s *settings) bounds() error {
 	var errs []error
-	if s.store != storeMemory && s.store != storeNone {
-		errs = append(errs, fmt.Errorf("--store: expected %s or %s, found %q", storeMemory, storeNone, s.store))
-	}
 	if s.maxAge < leastAge {
 		errs = append(errs, fmt.Errorf("--max-snapshot-age: expected at least %s, found %s", leastAge, s.maxAge))
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/exchequer-dev/exchequer/cmd/internal/flags"
 )
 
 func TestF345SettingsThatCannotBeUsedEndTheProgramWithAllThatIsWrong(t *testing.T) {
@@ -21,7 +23,7 @@ func TestF345SettingsThatCannotBeUsedEndTheProgramWithAllThatIsWrong(t *testing.
 	var errs bytes.Buffer
 	code := run(t.Context(), []string{
 		"--config", config, "--listen=:8081", "--public-listen=:8081", "--tls-cert=/no/such.crt", "--namespace=No!", "--pod-name=Pod_1",
-		"--store=redis", "--max-snapshot-age=1m", "--drain-delay=-1s", "--manifests=x",
+		"--store=disk", "--max-snapshot-age=1m", "--drain-delay=-1s", "--manifests=x",
 	}, []string{"EXCHEQUER_CHECKPOINTS=x"}, nil, &errs)
 	if code != exitUsage {
 		t.Errorf("it ends with %d", code)
@@ -29,7 +31,7 @@ func TestF345SettingsThatCannotBeUsedEndTheProgramWithAllThatIsWrong(t *testing.
 	for _, want := range []string{
 		"nonsense: there is no such setting", "--manifests: there is no such setting", "EXCHEQUER_CHECKPOINTS: there is no such setting",
 		"expected different addresses", "--tls-cert and --tls-key", "--namespace: expected", "--pod-name and --pod-uid", "--pod-name: expected",
-		`--store: expected memory or none, found "redis"`, "--max-snapshot-age: expected at least 2m0s", "--drain-delay: expected 0s to 2m0s",
+		`--store: expected memory, redis, none, found "disk"`, "--max-snapshot-age: expected at least 2m0s", "--drain-delay: expected 0s to 2m0s",
 	} {
 		if !strings.Contains(errs.String(), want) {
 			t.Errorf("it does not say %s", want)
@@ -47,7 +49,7 @@ func TestSettingsThatNothingSaysAreThoseOfTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.listen != ":8080" || s.operations != ":8081" || s.namespace != "exchequer-system" || s.maxAge != 24*time.Hour || s.drain != 3*time.Second ||
-		s.store != storeNone || s.pod != "one" {
+		s.store.Kind != flags.StoreNone || s.pod != "one" {
 		t.Errorf("%+v", s)
 	}
 }
@@ -60,7 +62,8 @@ func TestHelpNamesEverySetting(t *testing.T) {
 	}
 	for _, want := range []string{
 		"--listen", "--tls-cert", "--tls-key", "--public-listen", "--ops-listen", "--namespace", "--pod-name", "--pod-uid", "--checkpoint",
-		"--max-snapshot-age", "--audit", "--audit-redact", "--audit-redact-key", "--drain-delay", "--store", "--kubeconfig", "--config",
+		"--max-snapshot-age", "--audit", "--audit-redact", "--audit-redact-key", "--drain-delay", "--store", "--store-address",
+		"--store-username", "--store-password-file", "--store-ca", "--store-cert", "--store-key", "--store-replicas", "--kubeconfig", "--config",
 	} {
 		if !strings.Contains(errs.String(), want+" ") {
 			t.Errorf("it does not tell of %s", want)

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/exchequer-dev/exchequer/cmd/internal/engine"
+	storeflags "github.com/exchequer-dev/exchequer/cmd/internal/flags"
 	"github.com/exchequer-dev/exchequer/exchanger/feed"
 	"github.com/exchequer-dev/exchequer/exchanger/keys"
 	"github.com/exchequer-dev/exchequer/exchanger/server"
@@ -43,6 +44,7 @@ type serveFlags struct {
 	auditFile, redactKey                                   string
 	redact                                                 bool
 	tls                                                    server.TLSFiles
+	store                                                  storeflags.Store
 	drain                                                  time.Duration
 	profile                                                string
 }
@@ -77,6 +79,7 @@ only where their network.allowedCIDRs says so.`,
 	flags.StringVar(&f.operations, "ops-listen", "", "address for probes and metrics")
 	flags.StringVar(&f.keys, "keys", "", "directory that keeps the signing keys; without it they live in memory, and every token dies with the process")
 	flags.StringVar(&f.namespace, "namespace", "exchequer-system", "the operator's namespace")
+	f.store.Add(flags, storeflags.StoreMemory)
 	flags.StringVar(&f.auditFile, "audit", "", "file for audit records; standard output without it")
 	flags.BoolVar(&f.redact, "audit-redact", false, "replace personal data in audit records by pseudonyms")
 	flags.StringVar(&f.redactKey, "audit-redact-key", "", "`FILE` with at least 32 random bytes that pseudonyms hang on; without it they change with every process")
@@ -106,6 +109,13 @@ func serve(ctx context.Context, f *serveFlags, out, errs io.Writer) error {
 	if err := f.tls.Check(); err != nil {
 		return usage("%w", err)
 	}
+	if err := f.store.Check(); err != nil {
+		return usage("%w", err)
+	}
+	shared, err := f.store.Redis(log)
+	if err != nil {
+		return usage("%w", err)
+	}
 	ring, err := openRing(f.keys, say)
 	if err != nil {
 		return usage("%w", err)
@@ -133,6 +143,7 @@ func serve(ctx context.Context, f *serveFlags, out, errs io.Writer) error {
 	var dir *feed.Directory
 	eng := engine.New(engine.Options{
 		Ring: ring, Audit: records, Log: log, Loopback: true, TLS: f.tls, DrainDelay: f.drain, Tracing: tracing,
+		Shared: shared, NoStore: f.store.Kind == storeflags.StoreNone,
 		OnIssuerChange: func(string) { wake() },
 		Confirmed:      func() time.Time { return dir.Confirmed() },
 	})

@@ -122,7 +122,7 @@ var (
 // NewRedis makes a store. It asks nothing of the server before Run, or the first call.
 // An error is about the options.
 func NewRedis(o RedisOptions) (*Redis, error) {
-	if err := o.parse(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	// The client's own log goes to standard error, where audit records may go.
@@ -152,6 +152,10 @@ func NewRedis(o RedisOptions) (*Redis, error) {
 	})
 	return r, nil
 }
+
+// Observe has an observer hear of calls, instead of the one of the options. It is
+// called before the store is used.
+func (r *Redis) Observe(o Observer) { r.options.Observer = o }
 
 // Close ends all connections.
 func (r *Redis) Close() error { return r.client.Close() }

@@ -34,8 +34,6 @@ type RedisAddress struct {
 	Username string
 	// PasswordFile has the password, with nothing but a line's end behind it.
 	PasswordFile string
-	// Password is the password where it is not in a file.
-	Password string
 	// CA is a PEM file of who may sign for the server; without it, the system's.
 	CA string
 	// Certificate and Key are PEM files that show the server who we are.
@@ -46,7 +44,9 @@ type RedisAddress struct {
 	plain      bool
 }
 
-func (a *RedisAddress) parse() error {
+// Check says what is wrong with the address, or with the files, which are there when
+// a program starts.
+func (a *RedisAddress) Check() error {
 	u, err := url.Parse(a.URL)
 	if err != nil || u.Host == "" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.Opaque != "" {
 		return fmt.Errorf("the store's address: expected rediss://host:port, or redis://127.0.0.1:port on this machine, found %q", redacted(u))
@@ -81,9 +81,6 @@ func (a *RedisAddress) parse() error {
 // files looks whether what is to be read can be: at the start, where it is told best.
 func (a *RedisAddress) files() error {
 	var errs []error
-	if a.PasswordFile != "" && a.Password != "" {
-		errs = append(errs, errors.New("the store's password: expected it in a file or in the environment, found both"))
-	}
 	if (a.Certificate == "") != (a.Key == "") {
 		errs = append(errs, errors.New("the store's client certificate and its key: expected both or neither"))
 	}
@@ -110,7 +107,7 @@ func redacted(u *url.URL) string {
 // credentials are those of this moment.
 func (a *RedisAddress) credentials(context.Context) (user, password string, err error) {
 	if a.PasswordFile == "" {
-		return a.Username, a.Password, nil
+		return a.Username, "", nil
 	}
 	b, err := read(a.PasswordFile)
 	if err != nil {

@@ -418,7 +418,6 @@ func TestF296CredentialsAndTLS(t *testing.T) {
 		"an authority that is not there":      {store.RedisAddress{URL: "rediss://redis.example", CA: "/absent"}, "/absent"},
 		"an authority that is none":           {store.RedisAddress{URL: "rediss://redis.example", CA: "/dev/null"}, "found none in /dev/null"},
 		"an empty password":                   {store.RedisAddress{URL: "rediss://redis.example", PasswordFile: "/dev/null"}, "is empty"},
-		"two passwords":                       {store.RedisAddress{URL: "rediss://redis.example", PasswordFile: "/etc/hostname", Password: "x"}, "found both"},
 		"half a client certificate":           {store.RedisAddress{URL: "rediss://redis.example", Certificate: "/etc/hostname"}, "both or neither"},
 		"certificates where there is no TLS":  {store.RedisAddress{URL: "redis://localhost", CA: "/etc/hostname"}, "has no TLS"},
 		"a file of credentials without bound": {store.RedisAddress{URL: "rediss://redis.example", PasswordFile: "/dev/zero"}, "larger than"},

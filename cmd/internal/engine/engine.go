@@ -52,6 +52,9 @@ type Options struct {
 	TLS      server.TLSFiles
 	// DrainDelay is how long a stopping server still answers.
 	DrainDelay time.Duration
+	// Shared is the store of one-time state that all replicas share; nil where there is
+	// none.
+	Shared *store.Redis
 	// NoStore is for one of several replicas that share no state: what must be used
 	// once is refused.
 	NoStore bool
@@ -150,23 +153,6 @@ func New(o Options) *Engine {
 	return e
 }
 
-// once is the store of one-time state.
-func (e *Engine) once() store.Store {
-	if e.options.NoStore {
-		return store.None{}
-	}
-	if e.options.Contested {
-		// Whatever this process was given, and however empty: others may have been before.
-		e.sole = store.NewSole(e.options.Now, store.MemoryLimits{})
-		return e.sole
-	}
-	e.uses = store.NewMemory(e.options.Now, store.MemoryLimits{})
-	if e.options.Ring.First() {
-		e.uses.First()
-	}
-	return e.uses
-}
-
 // Hold says whether this replica is the only one, where that is contested.
 func (e *Engine) Hold(yes bool) {
 	if e.sole == nil || !e.sole.Hold(yes) || e.options.Log == nil {
@@ -219,12 +205,7 @@ func (e *Engine) Run(ctx context.Context, l server.Listeners) error {
 	group, behind := errgroup.WithContext(behind)
 	group.Go(func() error { return ignoreEnd(e.issuers.Run(behind)) })
 	group.Go(func() error { return e.lookAfterKeys(behind) })
-	if e.uses != nil {
-		group.Go(func() error { return e.uses.Run(behind) })
-	}
-	if e.sole != nil {
-		group.Go(func() error { return e.sole.Run(behind) })
-	}
+	e.runStores(behind, group)
 	if e.options.Alongside != nil {
 		group.Go(func() error { return e.options.Alongside(behind) })
 	}
