@@ -24,8 +24,8 @@ const (
 // Connect azp) into t. Types are strict: nothing is coerced.
 func registered(t *Token, issuer string) *Refusal {
 	c := t.Claims
-	iss, ok := c["iss"].(string)
-	if !ok || iss != issuer {
+	iss, ok := issuedBy(c, issuer)
+	if !ok {
 		return deny(IssuerUnknown, "iss is not byte for byte the issuer's URL")
 	}
 	t.RawIssuer = iss

@@ -129,6 +129,7 @@ func (c *compilation) clients(spec *Spec) error {
 			}
 			client.secrets = append(client.secrets, [sha256.Size]byte(raw))
 		}
+		svc.identities.add(client)
 		for _, a := range s.ServiceAccounts {
 			key := accountKey{a.Issuer, a.Namespace, a.Name}
 			if !slices.Contains(svc.byAcct[key], client) {

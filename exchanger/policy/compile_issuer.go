@@ -21,6 +21,7 @@ func (c *compilation) issuers(spec *Spec) error {
 		}
 		svc.issuers[s.Name] = ti
 		svc.byURL[s.URL] = append(svc.byURL[s.URL], ti)
+		svc.identities.trust(ti)
 	}
 	return nil
 }

@@ -71,6 +71,10 @@ func (i *TrustedIssuer) classOf(facts *Facts, p Presented) (Class, *Refusal) {
 	case typeHeaderGrant:
 		return ClassJWTBearer, nil
 	case "", "jwt":
+	case "jose":
+		if i.spec.Kind != IssuerSPIFFE { // JWT-SVID, section 2.3
+			return "", deny(TokenClass, "the token's typ is JOSE, which SVIDs alone may have")
+		}
 	default:
 		return "", deny(TokenClass, "the token's typ is of another kind than those that this service knows")
 	}

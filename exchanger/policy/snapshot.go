@@ -56,6 +56,8 @@ type TokenService struct {
 	issuers map[string]*TrustedIssuer
 	byURL   map[string][]*TrustedIssuer
 	byAcct  map[accountKey][]*AskingClient
+	// clients by certificate and SVID
+	identities identities
 	// targets by what a request may call them
 	byAudience map[string]*target
 	byResource map[string]*target

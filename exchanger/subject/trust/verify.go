@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/exchequer-dev/exchequer/exchanger/issuer"
@@ -39,8 +40,8 @@ func (u Use) of(s *policy.Issuer) bool {
 	case Subject:
 		return s.ForSubject
 	case Client:
-		// Only Kubernetes says whom a token of its own authenticates.
-		return s.ForClient && s.Kind == policy.IssuerKubernetes
+		// Only Kubernetes and trust domains say whom a token of theirs authenticates.
+		return s.ForClient && (s.Kind == policy.IssuerKubernetes || s.Kind == policy.IssuerSPIFFE)
 	}
 	return false
 }
@@ -58,7 +59,7 @@ func Verify(ctx context.Context, keys Keys, svc *policy.TokenService, c *jose.Co
 	fail := func(ref *policy.Refusal) (*policy.TrustedIssuer, jose.Verified, Proof, *policy.Refusal) {
 		return nil, jose.Verified{}, Proof{}, ref
 	}
-	url, _ := c.UnverifiedIssuer()
+	url := Selects(svc, c, use)
 	candidates, ref := usable(svc.IssuersByURL(url), use)
 	if ref != nil {
 		return fail(ref)
@@ -79,6 +80,23 @@ func Verify(ctx context.Context, keys Keys, svc *policy.TokenService, c *jose.Co
 		return fail(Deny(policy.TokenSignature, "TrustedIssuer "+ti.Name()+": "+err.Error()))
 	}
 	return ti, v, Proof{url: url, name: ti.Name(), digest: ti.Digest(), kid: c.KeyID(), key: key}, nil
+}
+
+// Selects is the URL of the trusted issuer that a token says it is from: its `iss`;
+// or, of an SVID, that of the trust domain in its sub. A credential's sub comes
+// first: a SPIRE server names its OpenID provider as iss, which authenticates nobody.
+func Selects(svc *policy.TokenService, c *jose.Compact, use Use) string {
+	iss, _ := c.UnverifiedIssuer()
+	if use != Client && iss != "" && len(svc.IssuersByURL(iss)) > 0 {
+		return iss
+	}
+	sub, _ := c.UnverifiedClaims()["sub"].(string)
+	rest, isSVID := strings.CutPrefix(sub, "spiffe://")
+	domain, _, _ := strings.Cut(rest, "/")
+	if i, ok := svc.TrustDomain(domain); ok && isSVID {
+		return i.Spec().URL
+	}
+	return iss
 }
 
 // usable leaves the issuers that are not suspended, which is as if they were
