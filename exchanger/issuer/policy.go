@@ -10,13 +10,13 @@ import (
 )
 
 // Sources are where the keys of a Spec's trusted issuers come from; suspended
-// issuers have none. Every process that keeps keys reads a Spec in this way, so
+// issuers have none, and those of opaque tokens neither. Every process that keeps keys reads a Spec in this way, so
 // that the digests agree.
 func Sources(spec *policy.Spec) []Source {
 	out := make([]Source, 0, len(spec.Issuers))
 	for n := range spec.Issuers {
 		i := &spec.Issuers[n]
-		if i.Suspended {
+		if i.Suspended || i.Kind.Opaque() {
 			continue
 		}
 		s := Source{

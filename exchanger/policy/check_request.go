@@ -108,6 +108,10 @@ func presentedAs(class Class, as PresentedAs) *Refusal {
 		if class == ClassIDToken {
 			return nil
 		}
+	case AsOpaque:
+		if class == ClassOpaque || class == ClassRefreshToken {
+			return nil
+		}
 	case AsAssertion:
 		if class == ClassJWTBearer || class == ClassIDJAG {
 			return nil

@@ -20,7 +20,18 @@ func (c *compilation) issuers(spec *Spec) error {
 			return fmt.Errorf("issuer %s: %w", s.Name, err)
 		}
 		svc.issuers[s.Name] = ti
-		svc.byURL[s.URL] = append(svc.byURL[s.URL], ti)
+		if s.TokenTypeURI == "" {
+			svc.byURL[s.URL] = append(svc.byURL[s.URL], ti)
+			continue
+		}
+		// No token that says an iss is theirs, whatever it says.
+		if _, dup := svc.byTokenType[s.TokenTypeURI]; dup {
+			return fmt.Errorf("issuer %s: its tokenTypeURI is another one's too", s.Name)
+		}
+		if svc.byTokenType == nil {
+			svc.byTokenType = map[string]*TrustedIssuer{}
+		}
+		svc.byTokenType[s.TokenTypeURI] = ti
 		svc.identities.trust(ti)
 	}
 	return nil

@@ -29,12 +29,22 @@ type Presented struct {
 // in it depends on the time, so that its result may be kept as long as the
 // issuer's [TrustedIssuer.Digest] and the key stand.
 func (i *TrustedIssuer) Identify(p Presented) (*Token, *Refusal) {
+	t, ref := i.Map(p)
+	if ref != nil {
+		return nil, ref
+	}
+	return i.Settle(t, nil)
+}
+
+// Map is Identify without what comes after the mappings: the directory, and the
+// rules over the subject. What it returns is no subject before it was settled.
+func (i *TrustedIssuer) Map(p Presented) (*Token, *Refusal) {
 	t := &Token{Issuer: i.spec.Name, Origin: i.spec.Name, Claims: p.Claims, Digest: p.Digest}
 	facts := &Facts{Claims: p.Claims, Header: p.Header}
 	if ref := registered(t, i.spec.URL); ref != nil {
 		return nil, ref
 	}
-	for _, step := range [...]func(*Token, *Facts, Presented) *Refusal{i.classify, i.checkClaims, i.mapClaims, i.checkUser} {
+	for _, step := range [...]func(*Token, *Facts, Presented) *Refusal{i.classify, i.checkClaims, i.mapClaims} {
 		if ref := step(t, facts, p); ref != nil {
 			return nil, ref
 		}
@@ -138,7 +148,7 @@ func (i *TrustedIssuer) checkClaims(_ *Token, facts *Facts, p Presented) *Refusa
 	return nil
 }
 
-func (i *TrustedIssuer) checkUser(t *Token, _ *Facts, _ Presented) *Refusal {
+func (i *TrustedIssuer) checkUser(t *Token) *Refusal {
 	facts := &Facts{Subject: t}
 	for n := range i.userRules {
 		if ref := holds(&i.userRules[n], facts, UserRule, "userValidationRules"); ref != nil {

@@ -55,7 +55,9 @@ type TokenService struct {
 	clients map[string]*AskingClient
 	issuers map[string]*TrustedIssuer
 	byURL   map[string][]*TrustedIssuer
-	byAcct  map[accountKey][]*AskingClient
+	// byTokenType has the issuers of opaque tokens.
+	byTokenType map[string]*TrustedIssuer
+	byAcct      map[accountKey][]*AskingClient
 	// clients by certificate and SVID
 	identities identities
 	// targets by what a request may call them

@@ -99,7 +99,7 @@ type External struct {
 	Lifetime time.Duration `json:"lifetime,omitempty"`
 
 	// Remote is the other server; nil for idJAG and linkedToken.
-	Remote *Remote `json:"remote,omitempty"`
+	Remote *Upstream `json:"remote,omitempty"`
 	// UpstreamAudience, UpstreamResource and UpstreamScope are asked for there.
 	UpstreamAudience string `json:"upstreamAudience,omitempty"`
 	UpstreamResource string `json:"upstreamResource,omitempty"`

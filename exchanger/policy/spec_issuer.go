@@ -50,11 +50,11 @@ type Issuer struct {
 	TrustDomain string `json:"trustDomain,omitempty"`
 	// SAML is for an issuer of SAML 2.0 assertions, Remote for one of opaque tokens.
 	SAML   *SAMLIssuer `json:"saml,omitempty"`
-	Remote *Remote     `json:"remote,omitempty"`
+	Remote *Upstream   `json:"remote,omitempty"`
 	// Directory is asked about every subject of this issuer, nil for none.
-	Directory     *Webhook `json:"directory,omitempty"`
-	ClientAliases []Alias  `json:"clientAliases,omitempty"`
-	Prefix        string   `json:"prefix"`
+	Directory     *Upstream `json:"directory,omitempty"`
+	ClientAliases []Alias   `json:"clientAliases,omitempty"`
+	Prefix        string    `json:"prefix"`
 	// ForeignPrefixes are the other issuers' prefixes; an issuer without a prefix
 	// of its own must not yield a subject or group that starts with one of them.
 	ForeignPrefixes    []string      `json:"foreignPrefixes,omitempty"`
@@ -106,39 +106,6 @@ type SAMLIssuer struct {
 	MetadataURL  string   `json:"metadataURL,omitempty"`
 	// Recipient is what the subject confirmation must name.
 	Recipient string `json:"recipient"`
-}
-
-// Remote is a server that is asked about an opaque token.
-type Remote struct {
-	Endpoint     string     `json:"endpoint"`
-	CABundle     string     `json:"caBundle,omitempty"`
-	AllowedCIDRs []string   `json:"allowedCIDRs,omitempty"`
-	Auth         RemoteAuth `json:"auth,omitzero"`
-	// Timeout is for a webhook; zero is the usual bound.
-	Timeout time.Duration `json:"timeout,omitempty"`
-}
-
-// RemoteAuth is how this installation authenticates at another server: at most one
-// of Secret, Key and Certificate, which name credentials and never hold them.
-type RemoteAuth struct {
-	ClientID string `json:"clientID,omitempty"`
-	// Secret is the credential of client_secret_basic, or with Post of
-	// client_secret_post.
-	Secret string `json:"secret,omitempty"`
-	Post   bool   `json:"post,omitempty"`
-	// OwnKey signs assertions with the token service's key, Key with another.
-	OwnKey bool   `json:"ownKey,omitempty"`
-	Key    string `json:"key,omitempty"`
-	// Certificate is a key pair for mutual TLS.
-	Certificate string `json:"certificate,omitempty"`
-}
-
-// Webhook is a webhook of the platform's.
-type Webhook struct {
-	URL          string        `json:"url"`
-	CABundle     string        `json:"caBundle,omitempty"`
-	AllowedCIDRs []string      `json:"allowedCIDRs,omitempty"`
-	Timeout      time.Duration `json:"timeout,omitempty"`
 }
 
 // Alias ties one of an issuer's client IDs to one of our clients.

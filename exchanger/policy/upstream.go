@@ -50,3 +50,33 @@ func (u *Upstream) Equal(o *Upstream) bool {
 	}
 	return *u.Auth == *o.Auth
 }
+
+// The names of what is asked for an object: metric labels, and one connection each.
+
+// IssuerUpstream names the server that is asked about an issuer's opaque tokens.
+func IssuerUpstream(issuer string) string { return "TrustedIssuer/" + issuer }
+
+// DirectoryUpstream names the directory of an issuer.
+func DirectoryUpstream(issuer string) string { return "TrustedIssuer/" + issuer + "/directory" }
+
+// ExternalUpstream names the server of an external target.
+func ExternalUpstream(target string) string { return "ExternalTarget/" + target }
+
+// Upstreams are the names of all servers that a Spec has somebody asked.
+func (s *Spec) Upstreams() map[string]bool {
+	names := map[string]bool{}
+	for i := range s.Issuers {
+		if s.Issuers[i].Remote != nil {
+			names[IssuerUpstream(s.Issuers[i].Name)] = true
+		}
+		if s.Issuers[i].Directory != nil {
+			names[DirectoryUpstream(s.Issuers[i].Name)] = true
+		}
+	}
+	for i := range s.Externals {
+		if s.Externals[i].Remote != nil {
+			names[ExternalUpstream(s.Externals[i].Name)] = true
+		}
+	}
+	return names
+}
