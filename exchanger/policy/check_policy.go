@@ -29,6 +29,8 @@ type judging struct {
 	narrowed bool
 	left     time.Duration
 	values   []scopedClaim
+	// attributes are what the target wants to know in an assertion.
+	attributes []GrantedClaim
 }
 
 // scopedClaim is a claim's value and the scope that brings it, nil for the
@@ -139,7 +141,7 @@ func (j *judging) claimsValid() *Refusal {
 			return ref
 		}
 	}
-	return nil
+	return j.samlAttributes()
 }
 
 func (j *judging) evaluate(claims []compiledClaim, scope *grantScope, facts *Facts) *Refusal {

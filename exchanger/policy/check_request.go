@@ -112,6 +112,10 @@ func presentedAs(class Class, as PresentedAs) *Refusal {
 		if class == ClassOpaque || class == ClassRefreshToken {
 			return nil
 		}
+	case AsSAML2:
+		if class == ClassSAML2 {
+			return nil
+		}
 	case AsAssertion:
 		if class == ClassJWTBearer || class == ClassIDJAG {
 			return nil

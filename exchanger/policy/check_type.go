@@ -10,9 +10,9 @@ import (
 
 func (j *judging) grantsType() *Refusal {
 	if slices.Contains(j.policy.spec.TokenTypes, j.request.TokenType) {
-		return nil
+		return j.takesAssertions()
 	}
-	if t := j.request.TokenType; t != TypeAccessToken && t != TypeJWT {
+	if t := j.request.TokenType; t != TypeAccessToken && t != TypeJWT && t != TypeSAML2 {
 		return deny(TokenTypeNotGranted, "tokens of type "+string(t)+" are not served yet")
 	}
 	return deny(TokenTypeNotGranted, "token.types does not have "+string(j.request.TokenType))
@@ -21,8 +21,8 @@ func (j *judging) grantsType() *Refusal {
 // enoughLifetime takes the least of what policy, target, token service and the
 // subject token leave.
 func (j *judging) enoughLifetime() *Refusal {
-	s := j.service.spec
-	j.left = min(or(j.policy.spec.Lifetime, s.DefaultLifetime), or(j.target.client.Lifetime, s.DefaultLifetime), s.MaxLifetime,
+	l := j.lifetimes()
+	j.left = min(or(j.policy.spec.Lifetime, l.Default), or(j.target.client.Lifetime, l.Default), l.Max,
 		j.request.Subject.ExpiresAt.Sub(j.request.Now))
 	if a := j.request.Actor; a != nil {
 		j.left = min(j.left, a.ExpiresAt.Sub(j.request.Now))

@@ -25,6 +25,10 @@ func (d *deciding) combine(chosen []*judging) (*Grant, *Refusal) {
 	if ref != nil {
 		return nil, ref
 	}
+	assertion, ref := d.samlGrant(chosen)
+	if ref != nil {
+		return nil, ref
+	}
 	now := d.request.Now.UTC().Truncate(time.Second)
 	g := &Grant{
 		TokenService: d.service.spec.Name,
@@ -37,6 +41,7 @@ func (d *deciding) combine(chosen []*judging) (*Grant, *Refusal) {
 		Claims:       claims,
 		Sealed:       d.request.Subject.seal(),
 		Confirmation: confirmation,
+		SAML:         assertion,
 		TokenBytes:   d.service.spec.TokenBytes,
 		Targets:      make([]TargetPolicy, len(chosen)),
 	}

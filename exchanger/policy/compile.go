@@ -136,16 +136,35 @@ func (c *compilation) clients(spec *Spec) error {
 				svc.byAcct[key] = append(svc.byAcct[key], client)
 			}
 		}
-		if err := svc.addTarget(client); err != nil {
+		if err := c.addTarget(svc, client); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *TokenService) addTarget(c *AskingClient) error {
-	tg := &target{client: c.spec, party: c.party}
-	for _, a := range append([]string{c.spec.ID}, c.spec.Audiences...) {
+func (c *compilation) addTarget(svc *TokenService, client *AskingClient) error {
+	tg := &target{client: client.spec, party: client.party}
+	if client.spec.SAML != nil {
+		var err error
+		if tg.attributes, err = c.claims(EnvPolicy, client.spec.SAML.Attributes); err != nil {
+			return fmt.Errorf("client %s: saml: %w", client.spec.ID, err)
+		}
+	}
+	return svc.addTarget(tg, client)
+}
+
+// names are those by which a client can be asked for as a target.
+func (c *Client) names() []string {
+	names := append([]string{c.ID}, c.Audiences...)
+	if c.SAML != nil {
+		names = append(names, c.SAML.EntityID)
+	}
+	return names
+}
+
+func (t *TokenService) addTarget(tg *target, c *AskingClient) error {
+	for _, a := range c.spec.names() {
 		if other, dup := t.byAudience[a]; dup && other.client != c.spec {
 			return fmt.Errorf("client %s: audience %q is client %s's already", c.spec.ID, a, other.client.ID)
 		}

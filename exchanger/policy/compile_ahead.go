@@ -81,6 +81,11 @@ func expressions(spec *Spec) map[programKey]struct{} {
 		rules(EnvPolicy, p.Rules)
 		claims(EnvPolicy, p.Claims)
 	}
+	for i := range spec.Clients {
+		if t := spec.Clients[i].SAML; t != nil {
+			claims(EnvPolicy, t.Attributes)
+		}
+	}
 	for i := range spec.Grants {
 		add(EnvPolicy, WantBool, spec.Grants[i].Expression)
 		add(EnvPolicy, WantBool, spec.Grants[i].SubjectExpression)

@@ -57,6 +57,8 @@ type Grant struct {
 	// Refresh says whether a refresh token goes with it, and how long its family may
 	// live; zero is none.
 	Refresh Renewal
+	// SAML is what only an assertion says, nil for every other type.
+	SAML *SAMLGrant
 	// External is the other server's part, nil where the token is minted here.
 	External *External
 	// TokenBytes bounds the minted token.

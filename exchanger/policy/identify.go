@@ -19,8 +19,8 @@ type Presented struct {
 	Claims map[string]any
 	Digest [sha256.Size]byte
 	// Class, when it is set, is what the token is, instead of what its typ and claims
-	// say of it; the issuer's tokenTypes apply all the same. Only examples set it: a
-	// verified token never has it.
+	// say of it; the issuer's tokenTypes apply all the same. Examples set it, and
+	// IdentifyAssertion: a verified JWT never has it.
 	Class Class
 }
 

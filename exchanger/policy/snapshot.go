@@ -85,6 +85,8 @@ type scopeKey struct{ namespace, scope string }
 type target struct {
 	client *Client
 	party  *Party
+	// attributes are those of assertions for it.
+	attributes []compiledClaim
 }
 
 // Spec returns the service's part of the Spec; it must not be changed.
