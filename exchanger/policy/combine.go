@@ -63,6 +63,7 @@ func (d *deciding) combine(chosen []*judging) (*Grant, *Refusal) {
 	if ref := d.tellOthers(g, chosen); ref != nil {
 		return nil, ref
 	}
+	g.Sealed.Lineage = sealedFor(g.Sealed.Lineage, g.Subject.Subject)
 	return g, nil
 }
 

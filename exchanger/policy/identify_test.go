@@ -320,7 +320,10 @@ func TestTheFactsOfTheFirstVerificationTravelSealed(t *testing.T) {
 			t.Fatalf("%+v", got)
 		}
 		next := got.seal()
-		if next.IssuedAt != first.IssuedAt.Unix() || !slices.Equal(next.Lineage, []Ancestor{{"corp", "t1"}, {SelfIssuer, "t2"}}) {
+		if next.IssuedAt != first.IssuedAt.Unix() || !slices.Equal(next.Lineage, []Ancestor{
+			{Issuer: "corp", TokenID: "t1", ClientID: first.ClientID, IssuedAt: first.IssuedAt.Unix(), Subject: "corp:alice"},
+			{Issuer: SelfIssuer, TokenID: "t2", ClientID: "shop/frontend", IssuedAt: 1893499200, Subject: "corp:alice"},
+		}) {
 			t.Fatalf("%+v", next)
 		}
 	}

@@ -39,13 +39,6 @@ type AddedScope struct {
 	Namespace string `json:"n"`
 }
 
-// Ancestor is a token that another was derived from, oldest first in a lineage.
-// Issuer is a TrustedIssuer's name, or "self".
-type Ancestor struct {
-	Issuer  string `json:"i"`
-	TokenID string `json:"j"`
-}
-
 // IdentifyOwn turns a verified token of this token service into facts. sealed is
 // the plaintext of its xqr claim: without one there are no facts, and no token.
 func (t *TokenService) IdentifyOwn(p Presented, sealed []byte) (*Token, *Refusal) {
@@ -71,6 +64,7 @@ func (t *TokenService) IdentifyOwn(p Presented, sealed []byte) (*Token, *Refusal
 		tok.By.Extra = listed(tok.By.Extra)
 	}
 	tok.Subject = tok.RawSubject
+	tok.Lineage = unsealed(tok.Lineage, tok.Subject)
 	if v, present := p.Claims["scope"]; present {
 		list, ok := scopeList(v)
 		if !ok {
@@ -108,15 +102,6 @@ func (t *Token) seal() Sealed {
 	s := Sealed{Origin: t.Origin, OriginURL: url, IssuedAt: first.Unix(), Username: t.Username, Groups: t.Groups, Extra: t.Extra}
 	s.Lineage = t.lineage()
 	return s
-}
-
-// lineage is that of a token derived from t.
-func (t *Token) lineage() []Ancestor {
-	if t.TokenID == "" {
-		return t.Lineage
-	}
-	out := make([]Ancestor, 0, len(t.Lineage)+1)
-	return append(append(out, t.Lineage...), Ancestor{Issuer: t.Issuer, TokenID: t.TokenID})
 }
 
 // holds says whether the subject holds a scope as namespace means it: from the

@@ -44,8 +44,7 @@ func (s *Sealed) AppendJSON(b []byte) []byte {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = appendText(append(b, `{"i":`...), a.Issuer)
-			b = append(appendText(append(b, `,"j":`...), a.TokenID), '}')
+			b = append(a.appendMembers(appendText(append(b, `{"i":`...), a.Issuer)), '}')
 		}
 		b = append(b, ']')
 	}
@@ -79,6 +78,23 @@ func appendValue(b []byte, v any) []byte {
 		return append(b, `null`...) // Texts and lists of them cannot fail to be written.
 	}
 	return append(b, encoded...)
+}
+
+// appendMembers appends what is known besides the issuer.
+func (a *Ancestor) appendMembers(b []byte) []byte {
+	if a.TokenID != "" {
+		b = appendText(append(b, `,"j":`...), a.TokenID)
+	}
+	if a.ClientID != "" {
+		b = appendText(append(b, `,"c":`...), a.ClientID)
+	}
+	if a.IssuedAt != 0 {
+		b = strconv.AppendInt(append(b, `,"t":`...), a.IssuedAt, 10)
+	}
+	if a.Subject != "" {
+		b = appendText(append(b, `,"s":`...), a.Subject)
+	}
+	return b
 }
 
 func appendTexts(b []byte, list []string) []byte {

@@ -29,7 +29,10 @@ func TestSealedFactsAreWrittenAsEncodingJSONWould(t *testing.T) {
 			}
 		}
 		for range rapid.IntRange(0, 2).Draw(t, "lineage") {
-			s.Lineage = append(s.Lineage, Ancestor{text.Draw(t, "issuer"), text.Draw(t, "id")})
+			s.Lineage = append(s.Lineage, Ancestor{
+				Issuer: text.Draw(t, "issuer"), TokenID: text.Draw(t, "id"), ClientID: text.Draw(t, "client"),
+				IssuedAt: rapid.Int64().Draw(t, "issued"), Subject: text.Draw(t, "subject"),
+			})
 			s.Added = append(s.Added, AddedScope{text.Draw(t, "scope"), text.Draw(t, "namespace")})
 		}
 		want, err := json.Marshal(&s)

@@ -73,6 +73,8 @@ type TokenService struct {
 	scopeOwner map[string][]string
 	scopeStars []ScopeOwner
 	credAud    map[string]bool
+	// revocations is nil where there are none.
+	revocations *revocations
 }
 
 type accountKey struct{ issuer, namespace, name string }

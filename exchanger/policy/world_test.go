@@ -169,7 +169,7 @@ func own() *Token {
 	t.OriginIssuedAt, t.OriginURL = now().Add(-2*time.Minute), "https://corp.example"
 	t.ClientID = "shop/frontend"
 	t.Audiences = []string{"shop/web"}
-	t.Lineage = []Ancestor{{"corp", "t0"}}
+	t.Lineage = []Ancestor{{Issuer: "corp", TokenID: "t0"}}
 	return t
 }
 
