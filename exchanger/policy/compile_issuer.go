@@ -20,6 +20,7 @@ func (c *compilation) issuers(spec *Spec) error {
 			return fmt.Errorf("issuer %s: %w", s.Name, err)
 		}
 		svc.issuers[s.Name] = ti
+		svc.identities.trust(ti)
 		if s.TokenTypeURI == "" {
 			svc.byURL[s.URL] = append(svc.byURL[s.URL], ti)
 			continue
@@ -32,7 +33,6 @@ func (c *compilation) issuers(spec *Spec) error {
 			svc.byTokenType = map[string]*TrustedIssuer{}
 		}
 		svc.byTokenType[s.TokenTypeURI] = ti
-		svc.identities.trust(ti)
 	}
 	return nil
 }
