@@ -28,7 +28,7 @@ func Parse(string, int) (*Document, error) { return nil, notBuilt() }
 func (*Document) Issuer() string { return "" }
 
 // Verify refuses: this program was built without SAML.
-func (*Document) Verify([]*x509.Certificate, time.Time) (*Assertion, error) { return nil, notBuilt() }
+func (*Document) Verify([]crypto.PublicKey) (*Assertion, int, error) { return nil, 0, notBuilt() }
 
 // Sign refuses: this program was built without SAML.
 func Sign(*Assertion, crypto.Signer, *x509.Certificate) (string, error) { return "", notBuilt() }

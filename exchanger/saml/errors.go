@@ -21,7 +21,8 @@ const (
 	BadStructure
 	// BadSignatureForm is a signature that is made otherwise than allowed.
 	BadSignatureForm
-	// KeyUnsuitable is that no certificate given could have made the signature.
+	// KeyUnsuitable is that no key given could have made the signature, or that a key
+	// cannot be used at all.
 	KeyUnsuitable
 	// BadSignature is a signature that does not verify.
 	BadSignature

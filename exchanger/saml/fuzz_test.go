@@ -6,7 +6,6 @@
 package saml_test
 
 import (
-	"crypto/x509"
 	"encoding/base64"
 	"strings"
 	"testing"
@@ -38,7 +37,7 @@ func FuzzAssertion(f *testing.F) {
 	}
 	f.Add([]byte("<a"))
 	f.Add([]byte(`<?xml version="1.0"?><a xmlns="urn:a" b="&#x41;">&lt;</a>`))
-	certificates := []*x509.Certificate{newIdP(f).Certificate, idp.Certificate}
+	keys := keysOf(newIdP(f).Certificate, idp.Certificate)
 	f.Fuzz(func(t *testing.T, document []byte) {
 		d, err := saml.Parse(base64.RawURLEncoding.EncodeToString(document), 0)
 		if err != nil {
@@ -47,11 +46,11 @@ func FuzzAssertion(f *testing.F) {
 			}
 			return
 		}
-		a, err := d.Verify(certificates, start)
+		a, n, err := d.Verify(keys)
 		if err != nil {
 			return
 		}
-		if name, ok := genuine[a.ID]; !ok || a.NameID.Value != name || a.Issuer != entityID || a.Recipient != recipient ||
+		if name, ok := genuine[a.ID]; !ok || n != 1 || a.NameID.Value != name || a.Issuer != entityID || a.Recipient != recipient ||
 			!a.ExpiresAt.Equal(one.ExpiresAt) || len(a.Audiences) != 1 || a.Audiences[0] != audience || len(a.Attributes) != 2 {
 			t.Fatalf("what nobody signed is accepted: %+v", a)
 		}

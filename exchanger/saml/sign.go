@@ -66,7 +66,7 @@ func same(token string, a *Assertion, certificate *x509.Certificate) error {
 	if err != nil {
 		return refuse(Unsignable, "the assertion is not one that we would accept")
 	}
-	read, err := d.Verify([]*x509.Certificate{certificate}, a.IssuedAt)
+	read, _, err := d.Verify([]crypto.PublicKey{certificate.PublicKey})
 	if err != nil {
 		return refuse(Unsignable, "the assertion's signature does not verify")
 	}

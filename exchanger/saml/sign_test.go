@@ -6,9 +6,12 @@
 package saml_test
 
 import (
+	"bytes"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
@@ -20,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/exchequer-dev/exchequer/exchanger/jose"
 	"github.com/exchequer-dev/exchequer/exchanger/saml"
 	fake "github.com/exchequer-dev/exchequer/test/fakes/saml"
 )
@@ -56,7 +60,7 @@ func TestWhatIsSignedIsReadByAStranger(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := d.Verify([]*x509.Certificate{certificate}, start)
+			got, _, err := d.Verify(keysOf(certificate))
 			if err != nil || !reflect.DeepEqual(got, statement()) {
 				t.Fatalf("%+v, %v", got, err)
 			}
@@ -239,4 +243,28 @@ func TestMetadataIsRead(t *testing.T) {
 			t.Error(got, err)
 		}
 	})
+}
+
+func TestKeysOfCertificatesAreAKeySet(t *testing.T) {
+	t.Parallel()
+	var certificates []*x509.Certificate
+	for _, key := range []crypto.Signer{ecKey(t, elliptic.P256()), ecKey(t, elliptic.P384()), rsaKey(t, 2048)} {
+		certificates = append(certificates, newIdPWith(t, key).Certificate)
+	}
+	text, err := saml.KeySet(certificates)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, unused, err := jose.ParseKeySet(text, jose.KeySetOptions{})
+	if err != nil || len(unused) > 0 || set.Len() != 3 {
+		t.Fatal(set, unused, err)
+	}
+	for n, kid := range set.KeyIDs() {
+		sum := sha256.Sum256(certificates[n].Raw)
+		key, _ := set.Key(kid)
+		der, err := key.MarshalDER()
+		if want := certificates[n].RawSubjectPublicKeyInfo; err != nil || !bytes.Equal(der, want) || kid != base64.RawURLEncoding.EncodeToString(sum[:]) {
+			t.Errorf("key %d: %x, want %x (%v)", n, der, want, err)
+		}
+	}
 }

@@ -7,48 +7,50 @@ package saml
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/base64"
 	"math/big"
-	"time"
 
 	"github.com/beevik/etree"
 	dsig "github.com/russellhaering/goxmldsig"
 )
 
-// Verify checks the signature with the given certificates, which are the
-// issuer's and come from its TrustedIssuer: what the assertion says of keys is
-// cut away before. A certificate outside its validity at now verifies nothing.
+// Verify checks the signature with the given keys, which are the issuer's and come
+// from its TrustedIssuer: what the assertion says of keys is cut away before. It
+// returns the key that verified it, by its place in the list.
 //
 // What is returned was read from the bytes that were signed, not from those that
 // came: the canonical form that was hashed is read again, and must hash to what
 // was signed.
-func (d *Document) Verify(certificates []*x509.Certificate, now time.Time) (*Assertion, error) {
-	family, _ := methodOf(d.method)
+func (d *Document) Verify(keys []crypto.PublicKey) (*Assertion, int, error) {
+	wanted, _ := methodOf(d.method)
 	suitable := false
-	for _, certificate := range certificates {
-		if familyOf(certificate) != family || now.Before(certificate.NotBefore) || now.After(certificate.NotAfter) {
+	for n, key := range keys {
+		if familyOf(key) != wanted {
 			continue
 		}
 		suitable = true
-		if verified, ok := d.verifyWith(certificate, now); ok {
-			return d.reread(verified)
+		if verified, ok := d.verifyWith(key); ok {
+			a, err := d.reread(verified)
+			return a, n, err
 		}
 	}
 	if !suitable {
-		return nil, refuse(KeyUnsuitable, "no certificate of the issuer that is valid now has a key for the signature's algorithm")
+		return nil, 0, refuse(KeyUnsuitable, "no key of the issuer is for the signature's algorithm")
 	}
-	return nil, refuse(BadSignature, "the signature does not verify with any certificate of the issuer")
+	return nil, 0, refuse(BadSignature, "the signature does not verify with any key of the issuer")
 }
 
 // verifyWith leaves the library one signature to find, one reference to follow
-// and one certificate to believe.
-func (d *Document) verifyWith(certificate *x509.Certificate, now time.Time) (*etree.Element, bool) {
+// and one key to believe. The library wants the key in a certificate, and one that
+// is valid at a time that it is told.
+func (d *Document) verifyWith(key crypto.PublicKey) (*etree.Element, bool) {
 	value := d.signature
-	if key, ok := certificate.PublicKey.(*ecdsa.PublicKey); ok {
-		if value, ok = toASN1(value, key); !ok {
+	if ec, ok := key.(*ecdsa.PublicKey); ok {
+		if value, ok = toASN1(value, ec); !ok {
 			return nil, false
 		}
 	}
@@ -59,8 +61,9 @@ func (d *Document) verifyWith(certificate *x509.Certificate, now time.Time) (*et
 	for _, keyInfo := range parts[2:] {
 		sig.RemoveChild(keyInfo)
 	}
-	ctx := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{Roots: []*x509.Certificate{certificate}})
-	ctx.Clock = dsig.NewFakeClockAt(now)
+	box := &x509.Certificate{PublicKey: key}
+	ctx := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{Roots: []*x509.Certificate{box}})
+	ctx.Clock = dsig.NewFakeClockAt(box.NotBefore)
 	verified, err := ctx.Validate(root)
 	return verified, err == nil && verified != nil
 }

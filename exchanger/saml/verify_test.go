@@ -6,8 +6,8 @@
 package saml_test
 
 import (
+	"crypto"
 	"crypto/elliptic"
-	"crypto/x509"
 	"encoding/base64"
 	"reflect"
 	"strings"
@@ -27,7 +27,7 @@ func TestAnAssertionOfAnIndependentProviderIsRead(t *testing.T) {
 		Attributes: []saml.Attribute{{Name: "mail", Values: []string{"alice@corp.example"}}, {Name: "groups", Values: []string{"staff", "doctors"}}},
 	}
 	for name, idp := range map[string]*fake.IdP{
-		"ECDSA on P-256": newIdP(t), "ECDSA on P-384": newIdPWith(t, ecKey(t, elliptic.P384())), "ECDSA on P-521": newIdPWith(t, ecKey(t, elliptic.P521())),
+		"ECDSA on P-256": newIdP(t), "ECDSA on P-384": newIdPWith(t, ecKey(t, elliptic.P384())),
 		"RSA of 2048 bits": newIdPWith(t, rsaKey(t, 2048)), "RSA of 3072 bits": newIdPWith(t, rsaKey(t, 3072)),
 	} {
 		t.Run("R26: signed with "+name, func(t *testing.T) {
@@ -215,14 +215,10 @@ func TestF236KeysComeFromTheTrustedIssuer(t *testing.T) {
 		mustRefuse(t, signed(t, idp, xml, fake.Form{}), weak.Certificate, saml.KeyUnsuitable)
 		mustRefuse(t, signed(t, idp, xml, fake.Form{Method: fake.RSASHA256}), weak.Certificate, saml.BadSignature)
 	})
-	t.Run("a certificate that has expired, or is not valid yet", func(t *testing.T) {
+	t.Run("keys that are weak, or of a kind that is not known", func(t *testing.T) {
 		t.Parallel()
-		for _, days := range []int{-400, 400} {
-			old, err := fake.With(entityID, idp.Key, start.AddDate(0, 0, days))
-			if err != nil {
-				t.Fatal(err)
-			}
-			mustRefuse(t, signed(t, idp, xml, fake.Form{}), old.Certificate, saml.KeyUnsuitable)
+		for _, key := range map[string]crypto.Signer{"P-224": ecKey(t, elliptic.P224()), "P-521": ecKey(t, elliptic.P521()), "RSA of 1024 bits": rsaKey(t, 1024)} {
+			mustRefuse(t, signed(t, newIdPWith(t, key), xml, fake.Form{}), newIdPWith(t, key).Certificate, saml.KeyUnsuitable)
 		}
 	})
 	t.Run("a signature with one bit changed, empty, or in X.509's form", func(t *testing.T) {
@@ -296,8 +292,8 @@ func TestVerifyingDoesNotAlterTheDocument(t *testing.T) {
 		t.Errorf("issuer %q", d.Issuer())
 	}
 	for range 3 {
-		if _, err := d.Verify([]*x509.Certificate{newIdP(t).Certificate, idp.Certificate}, start); err != nil {
-			t.Fatal(err)
+		if _, n, err := d.Verify(keysOf(newIdP(t).Certificate, idp.Certificate)); err != nil || n != 1 {
+			t.Fatal(n, err)
 		}
 	}
 }
