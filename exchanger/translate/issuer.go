@@ -45,9 +45,7 @@ func (w *world) translateIssuer(i *issuer) {
 	w.claimRules(i)
 	w.mappings(i)
 	i.spec.UserRules = w.rules(i.object, "spec.userValidationRules", policy.EnvUser, spec.UserValidationRules, 32)
-	if spec.Directory != nil && (spec.Directory.URL != "" || spec.Directory.CABundle != "") {
-		i.notSupported("spec.directory", "directories are not served yet: take the field out")
-	}
+	w.directory(i)
 	i.spec.RevokeIssuedBefore = w.revocation(i.object, spec.RevokeIssuedBefore)
 }
 
@@ -83,8 +81,10 @@ func (w *world) issuerMember(i *issuer) {
 		w.jwtIssuer(i, spec.JWT)
 	case spec.Kubernetes != nil:
 		w.kubernetesIssuer(i, spec.Kubernetes)
+	case isOpaque(i.api):
+		w.opaqueIssuer(i)
 	default:
-		i.notSupported("spec."+set[0], "issuers of this kind are not served yet; served: jwt, kubernetes")
+		i.notSupported("spec."+set[0], "issuers of this kind are not served yet; served: jwt, kubernetes, introspection, userInfo, refreshToken, webhook")
 	}
 }
 
@@ -164,38 +164,44 @@ func (w *world) kubernetesIssuer(i *issuer, in *v1alpha1.KubernetesIssuer) {
 
 // dialRules reads network.allowedCIDRs.
 func (w *world) dialRules(i *issuer) egress.Rules {
+	rules, kept := w.ranges(i.object, i.api.Spec.Network)
+	i.spec.Keys.AllowedCIDRs = kept
+	return rules
+}
+
+// ranges reads network.allowedCIDRs of whatever has it.
+func (w *world) ranges(o *object, network *v1alpha1.Network) (egress.Rules, []string) {
 	rules := egress.Rules{Loopback: w.in.Serve}
-	if i.api.Spec.Network == nil {
-		return rules
+	if network == nil {
+		return rules, nil
 	}
-	list := i.api.Spec.Network.AllowedCIDRs
-	i.atMost("spec.network.allowedCIDRs", len(list), 32)
+	list := network.AllowedCIDRs
+	o.atMost("spec.network.allowedCIDRs", len(list), 32)
 	var kept []string
 	for n, text := range list {
 		at := fmt.Sprintf("spec.network.allowedCIDRs[%d]", n)
 		p, err := netip.ParsePrefix(text)
 		switch {
 		case err != nil || p.Addr().Zone() != "":
-			i.invalid(at, "expected an address range such as 10.0.0.0/8")
+			o.invalid(at, "expected an address range such as 10.0.0.0/8")
 			continue
 		case p != p.Masked():
-			i.invalid(at, "expected %s: the bits behind the length must be zero", p.Masked())
+			o.invalid(at, "expected %s: the bits behind the length must be zero", p.Masked())
 			continue
 		case p.Bits() == 0:
-			i.invalid(at, "%s is every address there is: list the ranges that are meant", p)
+			o.invalid(at, "%s is every address there is: list the ranges that are meant", p)
 			continue
 		case p.Addr().IsLinkLocalUnicast() || p.Addr().IsMulticast():
-			i.invalid(at, "link-local and multicast addresses are never dialled")
+			o.invalid(at, "link-local and multicast addresses are never dialled")
 			continue
 		case p.Addr().Unmap().IsLoopback() && !w.in.Serve:
-			i.notSupported(at, "loopback is for `exchequer serve` only")
+			o.notSupported(at, "loopback is for `exchequer serve` only")
 			continue
 		}
 		rules.AllowedCIDRs = append(rules.AllowedCIDRs, p)
 		kept = append(kept, p.String())
 	}
-	i.spec.Keys.AllowedCIDRs = sortedSet(kept)
-	return rules
+	return rules, sortedSet(kept)
 }
 
 // prefixOf is what is put before the issuer's subjects and groups. The local

@@ -71,7 +71,11 @@ func (w *world) credentialAudiences(i *issuer) {
 
 func issuersConflict(a, b *issuer) {
 	shared := a.spec.Kind == policy.IssuerKubernetes && b.spec.Kind == policy.IssuerKubernetes
-	if a.spec.URL == b.spec.URL && !shared {
+	switch {
+	case a.spec.URL != b.spec.URL || shared:
+	case a.spec.Kind.Opaque() && b.spec.Kind.Opaque():
+		both(a.object, b.object, "spec", "they have the same tokenTypeURI, which must select one of them")
+	default:
 		both(a.object, b.object, "spec", "they have the same URL, which only issuers of the member kubernetes may")
 	}
 	if isLocal(a.api) && isLocal(b.api) {

@@ -179,6 +179,8 @@ func (w *world) verify(i *issuer) {
 		message = "keys are not looked at before the object is accepted and its references are resolved"
 	case i.spec.Keys.Inline != "":
 		status, reason, message = metav1.ConditionTrue, v1alpha1.ReasonVerified, "the keys were read, and are usable"
+	case isOpaque(i.api):
+		status, reason, message = metav1.ConditionTrue, v1alpha1.ReasonVerified, "it has no keys: its server is asked about every token"
 	case isLocal(i.api):
 		status, reason, message = w.verifyLocal()
 	case w.in.KeyStatus != nil:
@@ -218,7 +220,7 @@ func (w *world) carryKeys() {
 		return
 	}
 	for _, i := range w.issuers {
-		if !i.inForce() || i.spec.Keys.Inline != "" || i.spec.Keys.Local {
+		if !i.inForce() || i.spec.Keys.Inline != "" || i.spec.Keys.Local || isOpaque(i.api) {
 			continue
 		}
 		if known := w.known(i); known.Digest == i.spec.KeysDigest() && len(known.JWKS) <= maxKeySet {
@@ -234,6 +236,9 @@ func (w *world) suspendedIssuer(i *issuer) policy.Issuer {
 	if i.api.Spec.Kubernetes != nil {
 		out.Kind = policy.IssuerKubernetes
 	}
+	if isOpaque(i.api) {
+		out.Kind = policy.IssuerWebhook // of the opaque kinds, whichever: nothing of it is used
+	}
 	for _, s := range w.services {
 		if s.spec.Issuer == out.URL {
 			out.URL = ""
@@ -244,6 +249,9 @@ func (w *world) suspendedIssuer(i *issuer) policy.Issuer {
 		if o != i && o.service == i.service && (o.inForce() || first) && w.urlOf(o.api) == out.URL {
 			out.URL = ""
 		}
+	}
+	if out.Kind.Opaque() {
+		out.TokenTypeURI = out.URL
 	}
 	return out
 }
@@ -257,5 +265,5 @@ func (w *world) urlOf(api *v1alpha1.TrustedIssuer) string {
 	case api.Spec.Kubernetes != nil && api.Spec.Kubernetes.Cluster.Remote != nil:
 		return string(api.Spec.Kubernetes.Cluster.Remote.Issuer.URL)
 	}
-	return ""
+	return tokenTypeOf(api)
 }
