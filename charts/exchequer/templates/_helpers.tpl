@@ -51,9 +51,48 @@ app.kubernetes.io/part-of: exchequer
 {{- define "exchequer.store" -}}
 {{- $replicated := eq (include "exchequer.replicated" .) "true" -}}
 {{- if and $replicated (eq .Values.exchanger.store "memory") -}}
-{{- fail "exchanger.store: memory is the memory of one process, and there are to be more replicas: what one has seen the others would accept again. Set exchanger.replicas to 1 without autoscaling, or leave exchanger.store empty: replicas without a shared store refuse what needs one." -}}
+{{- fail "exchanger.store: memory is the memory of one process, and there are to be more replicas: what one has seen the others would accept again. Set exchanger.replicas to 1 without autoscaling, set exchanger.store to redis, or leave it empty: replicas without a shared store refuse what needs one." -}}
+{{- end -}}
+{{- if and (eq .Values.exchanger.store "redis") (not .Values.redis.address) -}}
+{{- fail "exchanger.store: redis needs redis.address, such as rediss://redis.example:6379." -}}
+{{- end -}}
+{{- if and .Values.redis.address (ne .Values.exchanger.store "redis") -}}
+{{- fail "redis.address is set and nothing would use it: set exchanger.store to redis as well." -}}
+{{- end -}}
+{{- if and (or .Values.redis.ca .Values.redis.clientCertificate) (not .Values.redis.secretName) -}}
+{{- fail "redis.ca and redis.clientCertificate are keys of the Secret redis.secretName, which is not set." -}}
 {{- end -}}
 {{- .Values.exchanger.store | default (ternary "none" "memory" $replicated) -}}
+{{- end }}
+
+{{/* What the exchanger is told of the shared store. */}}
+{{- define "exchequer.storeArgs" -}}
+{{- if eq (include "exchequer.store" .) "redis" }}
+{{- with .Values.redis }}
+- {{ printf "--store-address=%s" .address | quote }}
+{{- with .username }}
+- {{ printf "--store-username=%s" . | quote }}
+{{- end }}
+{{- if and .secretName .password }}
+- --store-password-file=/etc/exchequer/redis/password
+{{- end }}
+{{- if .ca }}
+- --store-ca=/etc/exchequer/redis/ca.crt
+{{- end }}
+{{- if .clientCertificate }}
+- --store-cert=/etc/exchequer/redis/tls.crt
+- --store-key=/etc/exchequer/redis/tls.key
+{{- end }}
+{{- if .confirmReplicas }}
+- --store-replicas={{ .confirmReplicas }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The Secret of the shared store, where there is one. */}}
+{{- define "exchequer.storeSecret" -}}
+{{- if eq (include "exchequer.store" .) "redis" }}{{ .Values.redis.secretName }}{{ end -}}
 {{- end }}
 
 {{/* Bytes of a quantity such as 512Mi. */}}
