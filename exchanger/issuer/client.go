@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -64,6 +65,18 @@ func newClient(t *target, o *Options) *client {
 	}
 }
 
+// whatMetadata is what a document is called that is no JSON.
+const whatMetadata = "metadata"
+
+// mediaTypes are those that a document may come as. SAML metadata has one of its
+// own (saml-metadata-2.0-os, appendix A), which many providers do not know.
+func mediaTypes(what string) []string {
+	if what == whatMetadata {
+		return []string{"application/samlmetadata+xml", "application/xml", "text/xml"}
+	}
+	return []string{"application/json", "application/jwk-set+json"}
+}
+
 // get reads one document of at most limit bytes. The context bounds all of it.
 func (c *client) get(ctx context.Context, what string, u *url.URL, limit int64) ([]byte, http.Header, *fetchError) {
 	var tlsFailed atomic.Bool
@@ -80,7 +93,7 @@ func (c *client) get(ctx context.Context, what string, u *url.URL, limit int64) 
 	if err != nil {
 		return fail(ResultConnect, errors.New("request cannot be built"))
 	}
-	req.Header.Set("Accept", "application/jwk-set+json, application/json")
+	req.Header.Set("Accept", strings.Join(mediaTypes(what), ", "))
 	req.Header.Set("User-Agent", "exchequer")
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -91,7 +104,7 @@ func (c *client) get(ctx context.Context, what string, u *url.URL, limit int64) 
 		return fail(classify(err, tlsFailed.Load()), errors.New(clip(err.Error())))
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if ferr := c.checkHead(resp, limit); ferr != nil {
+	if ferr := c.checkHead(resp, what, limit); ferr != nil {
 		ferr.err = fmt.Errorf("fetch %s %s: %w", what, show(u), ferr.err)
 		return nil, nil, ferr
 	}
@@ -106,7 +119,7 @@ func (c *client) get(ctx context.Context, what string, u *url.URL, limit int64) 
 }
 
 // checkHead judges status and headers before a byte of the body is read.
-func (c *client) checkHead(resp *http.Response, limit int64) *fetchError {
+func (c *client) checkHead(resp *http.Response, what string, limit int64) *fetchError {
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		return failed(ResultRedirect, fmt.Errorf("expected status 200, found redirect %d, and none is followed: declare the address where the document is", resp.StatusCode))
 	}
@@ -123,8 +136,8 @@ func (c *client) checkHead(resp *http.Response, limit int64) *fetchError {
 		}
 	}
 	media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if err != nil || (media != "application/json" && media != "application/jwk-set+json") {
-		return failed(ResultContentType, errors.New("expected Content-Type application/json or application/jwk-set+json, found another one"))
+	if err != nil || !slices.Contains(mediaTypes(what), media) {
+		return failed(ResultContentType, fmt.Errorf("expected Content-Type %s, found another one", strings.Join(mediaTypes(what), " or ")))
 	}
 	if resp.ContentLength > limit {
 		return failed(ResultTooLarge, fmt.Errorf("expected at most %d bytes, found Content-Length %d", limit, resp.ContentLength))

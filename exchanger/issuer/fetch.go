@@ -40,7 +40,11 @@ func (t *target) fetch(ctx context.Context, c *client) (fetched, *fetchError) {
 			return fetched{}, failed(ResultDiscovery, fmt.Errorf("discovery %s: %w", show(t.discovery), err))
 		}
 	}
-	body, header, ferr := c.get(ctx, "jwks", jwks, maxJWKSBytes)
+	what := "jwks"
+	if t.saml {
+		what = whatMetadata
+	}
+	body, header, ferr := c.get(ctx, what, jwks, maxJWKSBytes)
 	if ferr != nil {
 		return fetched{}, ferr
 	}

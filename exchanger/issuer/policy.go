@@ -22,7 +22,7 @@ func Sources(spec *policy.Spec) []Source {
 		s := Source{
 			Name: i.Name, Digest: i.KeysDigest(), URL: i.URL, DiscoveryURL: i.Keys.DiscoveryURL, JWKSURL: i.Keys.JWKSURL,
 			CABundle: []byte(i.Keys.CABundle), Carried: []byte(i.Keys.Carried), Local: i.Keys.Local,
-			SPIFFE: i.Kind == policy.IssuerSPIFFE,
+			SPIFFE: i.Kind == policy.IssuerSPIFFE, SAML: i.Kind == policy.IssuerSAML,
 		}
 		if i.Keys.Inline != "" {
 			s.Inline = []byte(i.Keys.Inline)

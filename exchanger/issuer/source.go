@@ -41,6 +41,9 @@ type Source struct {
 	// SPIFFE says that what is read is the trust bundle of a trust domain: its keys
 	// verify JWT-SVIDs, its authorities X.509-SVIDs.
 	SPIFFE bool
+	// SAML says that URL is the entity ID of an identity provider, and that what is
+	// at JWKSURL is its metadata. Inline and Carried are JWK Sets as everywhere.
+	SAML bool
 	// Carried is a JWK Set that was fetched for us, empty when there is none. Its
 	// keys are in force without a fetch. Where Options.CarrierFresh is set, a changed
 	// set replaces the one before it at once; where it is not, this process is the
@@ -62,7 +65,7 @@ type Source struct {
 func (s Source) equal(o Source) bool {
 	return s.Name == o.Name && s.Digest == o.Digest && s.URL == o.URL && s.DiscoveryURL == o.DiscoveryURL && s.JWKSURL == o.JWKSURL &&
 		bytes.Equal(s.Inline, o.Inline) && bytes.Equal(s.CABundle, o.CABundle) &&
-		slices.Equal(s.AllowedCIDRs, o.AllowedCIDRs) && s.AllowLoopbackHTTP == o.AllowLoopbackHTTP && s.Local == o.Local && s.SPIFFE == o.SPIFFE
+		slices.Equal(s.AllowedCIDRs, o.AllowedCIDRs) && s.AllowLoopbackHTTP == o.AllowLoopbackHTTP && s.Local == o.Local && s.SPIFFE == o.SPIFFE && s.SAML == o.SAML
 }
 
 // target is a Source that was checked: what the worker asks.
@@ -73,13 +76,14 @@ type target struct {
 	declared  []*url.URL
 	rules     egress.Rules
 	pool      *x509.CertPool // nil for the system's roots
+	saml      bool
 }
 
 const wellKnown = "/.well-known/openid-configuration"
 
 // newTarget checks a source that dials. The pool is made by the caller.
 func newTarget(s Source, pool *x509.CertPool) (*target, error) {
-	t := &target{issuer: s.URL, pool: pool, rules: egress.Rules{AllowedCIDRs: s.AllowedCIDRs, Loopback: s.AllowLoopbackHTTP}}
+	t := &target{issuer: s.URL, pool: pool, saml: s.SAML, rules: egress.Rules{AllowedCIDRs: s.AllowedCIDRs, Loopback: s.AllowLoopbackHTTP}}
 	if s.JWKSURL != "" {
 		if s.DiscoveryURL != "" {
 			return nil, errors.New("jwksURL and discoveryURL are both set: expected one")
@@ -90,6 +94,9 @@ func newTarget(s Source, pool *x509.CertPool) (*target, error) {
 		}
 		t.jwks = u
 		return t, nil
+	}
+	if s.SAML {
+		return nil, errors.New("metadataURL is missing: an entity ID is a name, and nothing is looked for there")
 	}
 	u, err := t.rules.ParseIssuer(s.URL)
 	if err != nil {

@@ -231,7 +231,7 @@ func (s *source) load(ctx context.Context) (keys parsed, maxAge time.Duration, f
 			ferr = err
 			return
 		}
-		found, perr := parseKeys(doc.body, doc.from, s.spec.SPIFFE)
+		found, perr := s.read(doc)
 		if perr != nil {
 			ferr = failed(ResultKeys, fmt.Errorf("jwks %s: %w", doc.from, perr))
 			return
@@ -239,6 +239,14 @@ func (s *source) load(ctx context.Context) (keys parsed, maxAge time.Duration, f
 		keys, maxAge, ferr = found, doc.maxAge, nil
 	})
 	return keys, maxAge, ferr
+}
+
+// read reads a document that was fetched: SAML metadata, or a key set.
+func (s *source) read(doc fetched) (parsed, error) {
+	if s.spec.SAML {
+		return parseMetadata(doc.body, s.spec.URL, doc.from, s.opts.Now())
+	}
+	return parseKeys(doc.body, doc.from, s.spec.SPIFFE)
 }
 
 // guard contains a panic. Its value may quote what was read, so it is not
