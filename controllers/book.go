@@ -26,6 +26,13 @@ type book struct {
 	heard  []voice
 }
 
+// forget forgets everything that was said.
+func (b *book) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.verdicts, b.world, b.digest, b.heard = nil, status.World{}, "", nil
+}
+
 // judge takes over the verdicts of a run. published is nil when it published
 // nothing; held says why, where every TokenService has to say so.
 func (b *book) judge(all *gather.Gathered, result *translate.Result, published *publish.Published, held *status.Held, extras func(*translate.Result, *status.Verdict)) {

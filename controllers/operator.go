@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/exchequer-dev/exchequer/controllers/gather"
@@ -63,8 +64,13 @@ type Operator struct {
 	// what the one of credentials held then.
 	ensured   bool
 	presented map[string][]byte
-	// made is when this process began.
-	made time.Time
+	// lock is whose holder works; nil where there is one controller.
+	lock  resourcelock.Interface
+	lease time.Duration
+	// leading says that this controller works.
+	leading atomic.Bool
+	// begins makes those parts anew that remember something.
+	begins func()
 	// written counts published bytes.
 	written atomic.Uint64
 	// turns counts turns.
@@ -78,19 +84,34 @@ func newOperator(o Options, cache client.Reader, api client.Client, meta metadat
 	o = o.orDefaults()
 	op := &Operator{
 		options: o, cache: cache, api: api, health: health, compiler: expr.New(), verdicts: translate.NewVerdicts(), metrics: m,
-		made: o.Now(), changed: make(chan struct{}, 1), replicas: make(chan struct{}, 1),
-		publisher: publish.New(api, o.Namespace, o.Now),
+		changed: make(chan struct{}, 1), replicas: make(chan struct{}, 1),
 	}
 	op.data = gather.NewData(api, meta, o.Namespace, o.ServiceAccount, op.Changed)
 	op.gatherer = gather.NewGatherer(cache, op.data, health, o.Namespace)
-	health.OnChange = op.Changed
+	health.OnChange, health.Now = op.Changed, o.Now
 	settings := o.Issuers
 	settings.Now, settings.Logger, settings.Observer = o.Now, o.Log, m
 	settings.OnChange = func(string) { op.Changed() }
-	op.issuers.Manager = issuer.New(settings)
-	op.keys = keystore.NewManager(keystore.Options{Client: api, Namespace: o.Namespace, Now: o.Now, OnChange: op.Changed, Log: o.Log})
+	op.begins = func() {
+		op.publisher = publish.New(api, o.Namespace, o.Now)
+		op.issuers = issuers{Manager: issuer.New(settings)}
+		op.keys = keystore.NewManager(keystore.Options{Client: api, Namespace: o.Namespace, Now: o.Now, OnChange: op.Changed, Log: o.Log})
+	}
+	op.begins()
 	m.blocked = op.blocked
 	return op
+}
+
+// forget leaves nothing of what was known when this controller worked before: another
+// one may have worked since.
+func (op *Operator) forget() {
+	op.begins()
+	op.book.forget()
+	if op.ears.later != nil {
+		op.ears.later.Stop()
+	}
+	op.ears, op.format, op.settled, op.unlisted = ears{}, 0, nil, nil
+	op.ensured, op.presented = false, nil
 }
 
 // Changed asks for everything to be looked at again, soon. It never blocks.
@@ -113,15 +134,18 @@ func (op *Operator) Written() uint64 { return op.written.Load() }
 // Turns is how often it has looked at everything.
 func (op *Operator) Turns() uint64 { return op.turns.Load() }
 
-// NeedLeaderElection makes the manager start it on the leader alone.
-func (op *Operator) NeedLeaderElection() bool { return true }
-
-// Start works until ctx ends.
-func (op *Operator) Start(ctx context.Context) error {
+// term works until ctx ends, and knows nothing of what was before it.
+func (op *Operator) term(ctx context.Context) {
 	var helpers sync.WaitGroup
 	defer helpers.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	op.forget()
+	op.leading.Store(true)
+	defer func() {
+		op.leading.Store(false)
+		op.since.Store(0)
+	}()
 	op.begin(ctx)
 	helpers.Go(func() { op.report(ctx, "issuers", op.issuers.Run(ctx)) })
 	helpers.Go(func() { op.report(ctx, "signers", op.keys.Start(ctx)) })
@@ -137,7 +161,7 @@ func (op *Operator) Start(ctx context.Context) error {
 		whole := true
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-tick.C:
 			op.tend(ctx)
 		case <-op.changed:

@@ -44,6 +44,8 @@ type statuses struct {
 	rate    *rate.Limiter
 	metrics *metrics
 	events  *announcer
+	// idle says that another controller may write statuses now, and this one must not.
+	idle func() bool
 	// attachedTo is called when the controller runs.
 	attachedTo func()
 	mu         sync.Mutex // guards queue
@@ -52,6 +54,9 @@ type statuses struct {
 
 // Reconcile writes one object's status, if it is not what it should be.
 func (s *statuses) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	if s.idle() {
+		return reconcile.Result{}, nil // Who begins to work looks at everything.
+	}
 	key := gather.Key{Kind: s.kind, NamespacedName: request.NamespacedName}
 	verdict, world, ok := s.book.about(key)
 	if !ok {

@@ -184,6 +184,38 @@ var _ = Describe("The operator", func() {
 		Expect(w.mustPointer(ctx).Revision).To(Equal(revision + 1))
 	})
 
+	It("F324: waits for the API server when it has lost its lease, and works again when it has it", func(ctx context.Context) {
+		w := newWorld()
+		shop := w.tenant()
+		apply(ctx, everything(shop))
+		elect := func(_ *controllers.Options, p *controllers.Process, _ *rest.Config) {
+			p.LeaderElect, p.Lease = true, 3*time.Second
+		}
+		t := &tap{}
+		w.run(elect, tapped(t))
+		Eventually(w.policies(ctx)).Should(ConsistOf(shop + "/staff"))
+		By("the API server is away for the first one, and another takes over")
+		away := func(*http.Request) int { return http.StatusServiceUnavailable }
+		t.refuse.Store(&away)
+		apply(ctx, grant(shop, "second"))
+		_, stop := w.run(elect)
+		Eventually(w.policies(ctx)).Should(ConsistOf(shop+"/second", shop+"/staff"))
+		By("the API server is back; nobody works but the other one")
+		t.refuse.Store(nil)
+		writes := t.writes("secrets")
+		apply(ctx, grant(shop, "third"))
+		Eventually(w.policies(ctx)).Should(ConsistOf(shop+"/second", shop+"/staff", shop+"/third"))
+		Expect(t.writes("secrets")).To(Equal(writes))
+		Expect(t.writes("/status")).To(BeNumerically(">", 0))
+		By("the other one ends, and the first goes on where that was")
+		revision := w.mustPointer(ctx).Revision
+		stop()
+		apply(ctx, grant(shop, "fourth"))
+		Eventually(w.policies(ctx)).Should(ConsistOf(shop+"/fourth", shop+"/second", shop+"/staff", shop+"/third"))
+		Expect(w.mustPointer(ctx).Revision).To(Equal(revision + 1))
+		Eventually(condition(ctx, gather.ExchangePolicy, shop, "fourth", "Accepted")).Should(Equal("True/Accepted"))
+	})
+
 	It("F323: publishes nothing while a kind cannot be listed, says for how long, and goes on by itself", func(ctx context.Context) {
 		w := newWorld()
 		shop := w.tenant()

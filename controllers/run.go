@@ -241,15 +241,15 @@ func (op *Operator) hold(err error) {
 	}
 }
 
-// blocked is how long nothing could be published. A controller that has not even
-// listed everything yet is held back, whether it leads or not.
+// blocked is how long nothing could be published. A controller that cannot list
+// everything is held back, whether it leads or not.
 func (op *Operator) blocked() time.Duration {
 	since := op.since.Load()
 	switch {
 	case since != 0:
 		return op.options.Now().Sub(time.Unix(0, since))
-	case op.turns.Load() == 0 && op.health.Problem() != nil:
-		return op.options.Now().Sub(op.made)
+	case op.idle():
+		return op.health.Behind()
 	}
 	return 0
 }

@@ -4,6 +4,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -38,13 +39,13 @@ type Process struct {
 	OpsListen string
 	// LeaderElect lets one of several controllers work at a time.
 	LeaderElect bool
+	// Lease is how long nobody else may begin after the leader was last heard of;
+	// default 15 s. The leader stops when it cannot renew it for two thirds of that.
+	Lease time.Duration
 	// Metrics are registered here, if anywhere.
 	Metrics prometheus.Registerer
 	Logger  logr.Logger
 }
-
-// leaseName is the Lease that the leader holds.
-const leaseName = "exchequer-controller"
 
 // New returns a manager that runs the operator.
 func New(config *rest.Config, o Options, p Process) (manager.Manager, *Operator, error) {
@@ -62,9 +63,7 @@ func New(config *rest.Config, o Options, p Process) (manager.Manager, *Operator,
 	config.QPS = -1
 	mgr, err := manager.New(config, manager.Options{
 		Scheme: scheme, Logger: p.Logger, Cache: cacheOptions(&o, health),
-		Client:           client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
-		LeaderElection:   p.LeaderElect,
-		LeaderElectionID: leaseName, LeaderElectionNamespace: o.Namespace, LeaderElectionReleaseOnCancel: true,
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
 		Metrics: metricsserver.Options{BindAddress: orNone(p.OpsListen), ExtraHandlers: map[string]http.Handler{
 			"/livez": http.HandlerFunc(alive), "/readyz": ready(health),
 		}},
@@ -120,6 +119,12 @@ func add(mgr manager.Manager, config *rest.Config, o Options, p Process, health 
 	m := newMetrics(p.Metrics)
 	op := newOperator(o, mgr.GetCache(), api, meta, health, m)
 	op.config = config
+	if p.LeaderElect {
+		op.lease = cmp.Or(p.Lease, leaseLasts)
+		if op.lock, err = newLock(config, o.Namespace, renewed(op.lease)); err != nil {
+			return nil, err
+		}
+	}
 	if err := op.listen(mgr.GetCache()); err != nil {
 		return nil, err
 	}
@@ -129,8 +134,8 @@ func add(mgr manager.Manager, config *rest.Config, o Options, p Process, health 
 	for _, kind := range gather.Kinds() {
 		s := &statuses{
 			kind: kind, cache: mgr.GetCache(), client: api, book: &op.book, rate: limit, metrics: m, events: op.events,
-			attachedTo: op.Spoken,
-			now:        func() metav1.Time { return metav1.NewTime(op.options.Now()) },
+			attachedTo: op.Spoken, idle: op.idle,
+			now: func() metav1.Time { return metav1.NewTime(op.options.Now()) },
 		}
 		op.writers[kind] = s
 		if err := s.add(mgr); err != nil {

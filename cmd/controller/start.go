@@ -19,6 +19,9 @@ func (s *settings) start(ctx context.Context, log *slog.Logger, logger logr.Logg
 	if err != nil {
 		return err
 	}
+	if err := controllers.Await(ctx, config, s.opsListen, log); err != nil {
+		return err
+	}
 	mgr, _, err := controllers.New(config, s.options(log), controllers.Process{
 		OpsListen: s.opsListen, LeaderElect: s.leaderElect, Metrics: metrics.Registry, Logger: logger,
 	})

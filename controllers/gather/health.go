@@ -27,8 +27,40 @@ import (
 type Health struct {
 	mu     sync.Mutex
 	states map[string]error
+	// since is when the first of those began that are behind now.
+	since time.Time
 	// OnChange is called when a kind falls behind or catches up. It must not block.
 	OnChange func()
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+func (h *Health) now() time.Time {
+	if h.Now != nil {
+		return h.Now()
+	}
+	return time.Now()
+}
+
+// behind is called with the lock held.
+func (h *Health) behind() bool {
+	for _, err := range h.states {
+		if err != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Behind is how long some kind has been behind, without a moment at which all were
+// followed; 0 when none is.
+func (h *Health) Behind() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.since.IsZero() {
+		return 0
+	}
+	return h.now().Sub(h.since)
 }
 
 // errNotListed is the state of a kind before its first list.
@@ -51,6 +83,12 @@ func (h *Health) note(name string, err error) {
 	}
 	was, known := h.states[name]
 	h.states[name] = err
+	switch behind := h.behind(); {
+	case !behind:
+		h.since = time.Time{}
+	case h.since.IsZero():
+		h.since = h.now()
+	}
 	h.mu.Unlock()
 	if known && (was == nil) != (err == nil) && h.OnChange != nil {
 		h.OnChange()

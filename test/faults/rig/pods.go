@@ -43,34 +43,7 @@ type Controller struct {
 	Proxy *Proxy
 	// Ops is the address of its probes and metrics.
 	Ops string
-
-	stop     context.CancelFunc
-	group    sync.WaitGroup
-	restarts atomic.Int64
 }
-
-// Keep has the kubelet start it again whenever it ends by itself, a second later:
-// one that cannot renew its lease does. A kubelet waits longer each time.
-func (ctl *Controller) Keep(ctx context.Context) {
-	ctx, ctl.stop = context.WithCancel(context.WithoutCancel(ctx))
-	ctl.group.Go(func() {
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			if !ctl.Running() && ctl.Start() == nil {
-				ctl.restarts.Add(1)
-			}
-		}
-	})
-}
-
-// Restarts is how often it was started again.
-func (ctl *Controller) Restarts() int { return int(ctl.restarts.Load()) }
 
 // ProcessOptions change how a controller or an exchanger runs.
 type ProcessOptions struct {
@@ -119,10 +92,6 @@ func (c *Cluster) programs(o ProcessOptions) Programs {
 }
 
 func (ctl *Controller) close() error {
-	if ctl.stop != nil {
-		ctl.stop()
-		ctl.group.Wait()
-	}
 	err := ctl.Kill()
 	ctl.Proxy.Close()
 	return err
