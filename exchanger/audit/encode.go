@@ -57,6 +57,12 @@ func (r *Record) AppendJSON(dst []byte) []byte {
 		dst = append(dst, '"')
 	}
 	dst = strconv.AppendInt(append(dst, `],"durationMicros":`...), r.Duration.Microseconds(), 10)
+	if r.RequestedSubject != "" {
+		dst = appendMember(dst, `,"requestedSubject":`, r.RequestedSubject)
+	}
+	if r.StatedReason != "" {
+		dst = appendMember(dst, `,"statedReason":`, r.StatedReason)
+	}
 	if r.Outcome != policy.Allowed {
 		dst = r.appendRefusal(dst)
 	}

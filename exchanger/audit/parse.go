@@ -36,6 +36,8 @@ type line struct {
 	Transaction    string                `json:"txn"`
 	TokensIn       []string              `json:"tokensIn"`
 	DurationMicros int64                 `json:"durationMicros"`
+	Requested      string                `json:"requestedSubject"`
+	StatedReason   string                `json:"statedReason"`
 	Check          string                `json:"check"`
 	Detail         string                `json:"detail"`
 	Trace          []policy.TargetTrace  `json:"trace"`
@@ -51,6 +53,7 @@ func Parse(b []byte) (*Record, error) {
 	r := &Record{
 		Time: l.Time, CorrelationID: l.CorrelationID, Reason: l.Reason, TokenService: l.TokenService,
 		Client: l.Client, Subject: l.Subject, Actor: l.Actor, Impersonator: l.Impersonator,
+		RequestedSubject: l.Requested, StatedReason: l.StatedReason,
 		Targets: l.Targets, Grant: l.Grant, Audiences: l.Audience,
 		ScopeAsked: l.ScopeAsked, ScopeGranted: l.ScopeGranted, TokenType: l.TokenType, Revision: l.Revision,
 		KeyID: l.KeyID, TokenID: l.TokenID, Transaction: l.Transaction,

@@ -26,8 +26,12 @@ type Record struct {
 	Subject      Identity
 	Actor        Identity
 	Impersonator *Impersonator
-	Targets      []policy.TargetPolicy
-	Grant        string
+	// RequestedSubject is whom the request asked to be impersonated, and StatedReason
+	// why; they are written when the request has them.
+	RequestedSubject string
+	StatedReason     string
+	Targets          []policy.TargetPolicy
+	Grant            string
 	// Audiences and Resources are as asked; they share the key audience.
 	Audiences    []string
 	Resources    []string

@@ -21,10 +21,10 @@ func full() *Record {
 		Time: time.Date(2030, 1, 1, 12, 0, 0, 123456789, time.FixedZone("CET", 3600)), CorrelationID: "ABCDEFGH",
 		Outcome: policy.Allowed, TokenService: "default", Client: "shop/frontend",
 		Subject: Identity{"corp", "corp:alice"}, Actor: Identity{"self", "shop/api"},
-		Impersonator: &Impersonator{"https://corp.example", "bob", "helpdesk/console", "shop/support"},
-		Targets:      []policy.TargetPolicy{{Target: "media/images-resource", Policy: "media/frontend-gets-images"}},
-		Grant:        "urn:ietf:params:oauth:grant-type:token-exchange",
-		Audiences:    []string{"media/images-resource"}, Resources: []string{"https://images.media.example"},
+		Impersonator: &Impersonator{"https://corp.example", "bob", "helpdesk/console", "shop/support"}, RequestedSubject: "corp:boss", StatedReason: "ticket 7",
+		Targets:   []policy.TargetPolicy{{Target: "media/images-resource", Policy: "media/frontend-gets-images"}},
+		Grant:     "urn:ietf:params:oauth:grant-type:token-exchange",
+		Audiences: []string{"media/images-resource"}, Resources: []string{"https://images.media.example"},
 		ScopeAsked: []string{"images", "contacts"}, ScopeGranted: []string{"images"}, TokenType: policy.TypeAccessToken,
 		Revision: 812, KeyID: "k1", TokenID: "j1", Transaction: "t1",
 		TokensIn: [][sha256.Size]byte{sha256.Sum256([]byte("token"))}, Duration: 181 * time.Microsecond,
@@ -39,7 +39,7 @@ func TestARecordHasTheKeysOfTheContractInOrder(t *testing.T) {
 		`"targets":[{"target":"media/images-resource","policy":"media/frontend-gets-images"}],"grant":"urn:ietf:params:oauth:grant-type:token-exchange",` +
 		`"audience":["media/images-resource","https://images.media.example"],"scopeAsked":["images","contacts"],"scopeGranted":["images"],` +
 		`"tokenType":"AccessToken","revision":812,"kid":"k1","jti":"j1","txn":"t1",` +
-		`"tokensIn":["3c469e9d6c5875d37a43f353d4f88e61fcf812c66eee3457465a40b0da4153e0"],"durationMicros":181}`
+		`"tokensIn":["3c469e9d6c5875d37a43f353d4f88e61fcf812c66eee3457465a40b0da4153e0"],"durationMicros":181,"requestedSubject":"corp:boss","statedReason":"ticket 7"}`
 	if got := string(full().AppendJSON(nil)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -13,7 +13,9 @@ import (
 
 // PersonalKeys lists the keys of a record that tell of a person, as a fresh slice.
 // All other keys tell of workloads, of the request or of the decision.
-func PersonalKeys() []string { return []string{"subject.sub", "actor.sub", "impersonator.sub"} }
+func PersonalKeys() []string {
+	return []string{"subject.sub", "actor.sub", "impersonator.sub", "requestedSubject", "statedReason"}
+}
 
 // leastKey is what a redaction key must have at least: as much as the MAC is worth.
 const leastKey = 32
@@ -41,6 +43,7 @@ func (d *Redactor) Redact(r *Record) *Record {
 	c := *r
 	c.Subject.Subject = d.pseudonym(c.Subject.Subject)
 	c.Actor.Subject = d.pseudonym(c.Actor.Subject)
+	c.RequestedSubject, c.StatedReason = d.pseudonym(c.RequestedSubject), d.pseudonym(c.StatedReason)
 	if c.Impersonator != nil {
 		im := *c.Impersonator
 		im.Subject = d.pseudonym(im.Subject)

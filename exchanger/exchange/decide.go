@@ -26,6 +26,10 @@ func (x *exchange) decide(context.Context) *policy.Refusal {
 		Scopes:       p.Scopes,
 		ScopesGiven:  p.ScopeGiven,
 		TokenType:    p.TokenType,
+
+		RequestedSubject: p.RequestedSubject,
+		Directory:        x.directory,
+		Reason:           p.Reason,
 	})
 	d := &x.decision
 	x.record.Trace = d.Trace
@@ -34,6 +38,7 @@ func (x *exchange) decide(context.Context) *policy.Refusal {
 		return &policy.Refusal{Outcome: d.Outcome, Reason: d.Reason, Check: d.Check, Detail: d.Detail}
 	}
 	x.record.Targets, x.record.ScopeGranted = g.Targets, g.Granted
+	x.others(g)
 	return nil
 }
 

@@ -104,6 +104,8 @@ type exchange struct {
 	proof   policy.Proof
 	subject *policy.Token
 	actor   *policy.Token
+	// directory is what a directory knows of the requested subject.
+	directory *policy.KnownSubject
 	// uses are what is used up when everything else agreed.
 	uses     []func(context.Context) *policy.Refusal
 	decision policy.Decision

@@ -38,7 +38,7 @@ func TestF47EveryKnownParameterIsUsedOrRefused(t *testing.T) {
 		"subject_token_type refresh":        {url.Values{"subject_token_type": {urn + "refresh_token"}}, policy.FormInvalid, nil},
 		"R10: actor_token_type alone":       {url.Values{"actor_token_type": {urn + "jwt"}}, policy.FormInvalid, nil},
 		"actor_token alone":                 {url.Values{"actor_token": {"a.b.c"}}, policy.FormInvalid, nil},
-		"R11: actor_token is never ignored": {url.Values{"actor_token": {"a.b.c"}, "actor_token_type": {urn + "jwt"}}, policy.ActorForbidden, nil},
+		"R11: actor_token is never ignored": {url.Values{"actor_token": {"a.b.c"}, "actor_token_type": {urn + "jwt"}}, policy.TokenMalformed, nil},
 		"resource that nobody has":          {url.Values{"resource": {"https://nobody.example"}}, policy.TargetUnknown, nil},
 		"audience that nobody has":          {url.Values{"audience": {"media/nobody"}}, policy.TargetUnknown, nil},
 		"F38: one audience of two":          {url.Values{"audience": {images, contacts}, "scope": {"images"}}, "", nil},
@@ -55,10 +55,10 @@ func TestF47EveryKnownParameterIsUsedOrRefused(t *testing.T) {
 		"requested_token_type id-jag":       {url.Values{"requested_token_type": {urn + "id-jag"}}, policy.TokenTypeNotGranted, nil},
 		"requested_token_type handover":     {url.Values{"requested_token_type": {oauth.URIHandover}}, policy.TokenTypeNotGranted, nil},
 		"requested_token_type unknown":      {url.Values{"requested_token_type": {"urn:x"}}, policy.FormInvalid, nil},
-		"F46: requested_subject":            {url.Values{"requested_subject": {"bob"}}, policy.ParameterUnsupported, nil},
+		"F46: requested_subject":            {url.Values{"requested_subject": {"bob"}}, policy.ImpersonationForbidden, nil},
 		"F46: requested_issuer":             {url.Values{"requested_issuer": {"corp"}}, policy.ParameterUnsupported, nil},
 		"F46: subject_issuer":               {url.Values{"subject_issuer": {"corp"}}, policy.ParameterUnsupported, nil},
-		"reason":                            {url.Values{"reason": {"ticket 7"}}, policy.ParameterUnsupported, nil},
+		"reason":                            {url.Values{"reason": {"ticket 7"}}, policy.FormInvalid, nil},
 		"subject_token_proof":               {url.Values{"subject_token_proof": {"p"}}, policy.ParameterUnsupported, nil},
 		"handover_jkt":                      {url.Values{"handover_jkt": {"p"}}, policy.ParameterUnsupported, nil},
 		"request_context":                   {url.Values{"request_context": {"e30"}}, policy.ParameterUnsupported, nil},
@@ -134,6 +134,14 @@ func TestF48OneTokenIsNotSubjectAndActor(t *testing.T) {
 	if e := oauth.ErrorFor(answer.Refusal.Reason); e.Status != 400 || e.Code != "invalid_request" {
 		t.Errorf("answered with %d %s, want 400 invalid_request", e.Status, e.Code)
 	}
+	w.change(func(s *policy.Spec) {
+		for i := range s.Policies {
+			s.Policies[i].Actor = policy.ActorPolicy{
+				Use: policy.ActorsOptional, Issuers: []string{"corp"}, Audience: policy.AudienceRule{Match: policy.AudienceClient}, MaxDepth: 2,
+			}
+		}
+	})
+	refused(t, w.exchange(form(both, url.Values{"actor_token": {both}, "actor_token_type": {"urn:ietf:params:oauth:token-type:jwt"}})), policy.ActorLoop)
 	if in := w.sink.last(t).TokensIn; len(in) != 2 || in[0] != in[1] {
 		t.Errorf("the record does not have both digests: %x", in)
 	}

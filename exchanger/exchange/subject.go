@@ -24,10 +24,15 @@ func (x *exchange) verifySubject(ctx context.Context) *policy.Refusal {
 }
 
 // verifyActor verifies the actor token, as strictly as the subject's.
-func (x *exchange) verifyActor(context.Context) *policy.Refusal {
-	if x.params.ActorToken != "" {
-		// Nobody may act for anybody yet: no policy looks at who it is.
-		x.actor = &policy.Token{}
+func (x *exchange) verifyActor(ctx context.Context) *policy.Refusal {
+	if x.params.ActorToken == "" {
+		return nil
 	}
+	t, ref := x.Subjects.VerifyActor(ctx, x.call.Service, x.params.ActorToken, x.now)
+	if ref != nil {
+		return ref
+	}
+	x.actor = t
+	x.record.Actor = audit.Identity{Issuer: t.Issuer, Subject: t.Subject}
 	return nil
 }

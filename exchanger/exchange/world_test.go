@@ -283,7 +283,7 @@ func manifests(corp, signing *fake.Key) *policy.Spec {
 		Format:   policy.Format,
 		Services: []policy.Service{service(mainService, mainIssuer), service(sideService, sideIssuer)},
 		Issuers: []policy.Issuer{{
-			Name: "corp", TokenService: mainService, Kind: policy.IssuerJWT, URL: corpURL, ForSubject: true,
+			Name: "corp", TokenService: mainService, Kind: policy.IssuerJWT, URL: corpURL, ForSubject: true, ForActor: true,
 			Audiences: []string{mainIssuer}, Algorithms: []string{"ES256"}, Classes: classes, Keys: policy.Keys{Inline: jwks(corp)},
 			Prefix: "corp:", MaxTokenAge: 24 * time.Hour, ClockSkew: 30 * time.Second,
 			Mappings: policy.Mappings{

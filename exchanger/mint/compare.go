@@ -69,6 +69,8 @@ const (
 	hasAMR
 	hasAuthTime
 	hasMayAct
+	hasAct
+	hasImpersonator
 	hasSealed
 )
 
@@ -120,6 +122,10 @@ func (c *comparison) own(name, raw []byte) (bit uint32, same bool) {
 		return hasAuthTime, s.AuthTime != 0 && isNumber(raw, s.AuthTime)
 	case "may_act":
 		return hasMayAct, s.MayAct != nil && isJSON(raw, s.MayAct)
+	case "act":
+		return hasAct, g.Act != nil && isJSON(raw, g.Act)
+	case "impersonator":
+		return hasImpersonator, g.Impersonator != nil && isJSON(raw, g.Impersonator)
 	case "xqr":
 		return hasSealed, isText(raw, c.sealed)
 	}
@@ -158,6 +164,8 @@ func (c *comparison) missing() string {
 		{hasAMR, len(s.AMR) > 0},
 		{hasAuthTime, s.AuthTime != 0},
 		{hasMayAct, s.MayAct != nil},
+		{hasAct, c.grant.Act != nil},
+		{hasImpersonator, c.grant.Impersonator != nil},
 	} {
 		if o.has {
 			want |= o.bit

@@ -46,6 +46,12 @@ func appendPayload(b []byte, g *policy.Grant, t *Token, sealed string) ([]byte, 
 	if s.MayAct != nil {
 		w.value("may_act", s.MayAct)
 	}
+	if g.Act != nil {
+		w.value("act", g.Act)
+	}
+	if g.Impersonator != nil {
+		w.json("impersonator", g.Impersonator)
+	}
 	for i := range g.Claims {
 		w.value(g.Claims[i].Name, g.Claims[i].Value)
 	}

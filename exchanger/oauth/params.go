@@ -5,6 +5,9 @@ package oauth
 
 import (
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
 )
@@ -16,6 +19,10 @@ const (
 	maxTargets = 16
 	// maxClientID is the longest client_id that an ExchangeClient can have.
 	maxClientID = 253
+	// maxRequested is the longest subject that an ImpersonationGrant can name.
+	maxRequested = 512
+	// maxReason bounds what goes into one audit record: a sentence and a ticket.
+	maxReason = 512
 )
 
 // Params are the parameters of a token request, decoded and checked for form.
@@ -53,6 +60,10 @@ type Params struct {
 
 	// TokenType is what requested_token_type asks for.
 	TokenType policy.TokenType
+
+	// RequestedSubject is who is to be impersonated, and Reason why.
+	RequestedSubject string
+	Reason           string
 }
 
 // served are the grants, and what each takes beside client credentials, targets
@@ -63,6 +74,7 @@ var served = map[string]struct { //nolint:gochecknoglobals // a table, never cha
 }{
 	GrantTokenExchange: {policy.GrantTokenExchange, []string{
 		"subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type",
+		"requested_subject", "reason",
 	}},
 	GrantJWTBearer: {policy.GrantJWTBearer, []string{"assertion"}},
 }
@@ -105,6 +117,10 @@ func (p *Params) field(r *raw, name string) (into *string, known bool) {
 		return &r.scope, true
 	case "requested_token_type":
 		return &r.wantedType, true
+	case "requested_subject":
+		return &p.RequestedSubject, true
+	case "reason":
+		return &p.Reason, true
 	}
 	return nil, slices.Contains(refusedParameters, name)
 }
@@ -122,7 +138,7 @@ var refusedParameters = []string{
 	"requested_issuer", "subject_issuer", "authorization_details", "request", "request_uri",
 	"code", "username", "password", "claims", "dpop_jkt", "refresh_token",
 	// Impersonation, proof of possession, hand-over, transaction tokens.
-	"requested_subject", "reason", "subject_token_proof", "handover_jkt", "request_context", "request_details",
+	"subject_token_proof", "handover_jkt", "request_context", "request_details",
 }
 
 // CheckQuery refuses a query string that carries a parameter of the endpoint:
@@ -252,6 +268,28 @@ func (p *Params) tokens(r *raw) *policy.Refusal {
 	return nil
 }
 
+// impersonated checks whom a request names and why. A reason without anybody to be
+// impersonated would be ignored.
+func (p *Params) impersonated() *policy.Refusal {
+	switch {
+	case len(p.RequestedSubject) > maxRequested || !readable(p.RequestedSubject):
+		return invalid("requested_subject has more than 512 bytes, or control characters")
+	case len(p.Reason) > maxReason || !readable(p.Reason):
+		return invalid("reason has more than 512 bytes, or control characters")
+	case p.RequestedSubject != "" && p.ActorToken != "":
+		return invalid("requested_subject and actor_token: each says who impersonates; send one of them")
+	case p.Reason != "" && p.RequestedSubject == "" && p.ActorToken == "":
+		return invalid("reason belongs to impersonation: to requested_subject, or to an actor_token")
+	}
+	return nil
+}
+
+// readable says whether text is UTF-8 without control characters, which forge lines
+// of logs.
+func readable(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
 // exchanged checks the presented tokens and what they are presented as.
 func (p *Params) exchanged(r *raw) (ref *policy.Refusal) {
 	switch {
@@ -265,6 +303,9 @@ func (p *Params) exchanged(r *raw) (ref *policy.Refusal) {
 		// RFC 8693 section 2.1: must not be there without an actor token. A token
 		// that an earlier layer dropped would look like this.
 		return invalid("actor_token_type without actor_token")
+	}
+	if ref = p.impersonated(); ref != nil {
+		return ref
 	}
 	if p.SubjectAs, ref = ParsePresentedAs("subject_token_type", r.subjectType); ref != nil {
 		return ref

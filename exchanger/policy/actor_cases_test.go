@@ -264,6 +264,21 @@ func mayActCases() map[string]decideCase {
 		"F207: it stands in for rules only: the issuer must be named":       {may(isBot, func(p *Policy, _ *Request) { p.Actor.Issuers = []string{"corp"} }), refusedBy("actorNamed", ActorIssuer)},
 		"F207: it stands in for rules only: the token must be for us":       {may(isBot, func(_ *Policy, r *Request) { r.Actor.Audiences = []string{"shop/other"} }), refusedBy("actorAudience", ActorAudience)},
 		"F207: it stands in for rules only: actors must be admitted at all": {may(isBot, func(p *Policy, _ *Request) { p.Actor = ActorPolicy{} }), refusedBy("actor", ActorForbidden)},
-		"F143: without may_act the rules decide":                            {acted(func(p *Policy, r *Request) { noRules(p, r) }), refusedBy("actorRules", ActorRule)},
+		"R33: may_act names the current actor of the token, which counts as presented": {func(s *Spec, r *Request) {
+			delegating(s)
+			r.Subject = nursed()
+			r.Subject.MayAct = told("nurse")
+		}, withAct(nurseAct)},
+		"F143: may_act names neither the current actor of the token nor the client": {func(s *Spec, r *Request) {
+			delegating(s)
+			r.Subject = nursed()
+			r.Subject.MayAct = told("doctor")
+		}, refusedBy("mayAct", MayAct)},
+		"F143: may_act names the current actor, and another comes": {may(told("nurse"), func(_ *Policy, r *Request) {
+			mayAct := r.Subject.MayAct
+			r.Subject = nursed()
+			r.Subject.MayAct = mayAct
+		}), refusedBy("mayAct", MayAct)},
+		"F143: without may_act the rules decide": {acted(func(p *Policy, r *Request) { noRules(p, r) }), refusedBy("actorRules", ActorRule)},
 	}
 }

@@ -169,8 +169,9 @@ func (j *judging) actorChainBounded() *Refusal {
 }
 
 // mayActHolds holds may_act against who would act: the actor token's identity as it
-// came, or the asking client where there is none. It always restricts. Members that
-// this build does not know refuse.
+// came, or, where there is none, the current actor of the subject token, which counts
+// as presented, or the asking client. It always restricts. Members that this build
+// does not know refuse.
 func (j *judging) mayActHolds() *Refusal {
 	may := j.request.Subject.MayAct
 	if may == nil {
@@ -213,6 +214,9 @@ func (j *judging) mayActNames(may map[string]any, sub string) *Refusal {
 		if !mayActSays(may, &a) {
 			return deny(MayAct, "may_act names somebody else than the actor token does")
 		}
+		return nil
+	}
+	if len(j.before) > 0 && mayActSays(may, &j.before[0]) {
 		return nil
 	}
 	if iss, has := may["iss"].(string); !has || !j.clientIs(iss, sub) {

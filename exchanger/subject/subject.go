@@ -28,6 +28,12 @@ const maxSkew = 60 * time.Second
 // (RFC 9068).
 const ownType = "at+jwt"
 
+// The checks that refusals of this package name.
+const (
+	checkSubject = "subjectToken"
+	checkActor   = "actorToken"
+)
+
 // Options are the knobs of a Verifier; a zero field means its default.
 type Options struct {
 	// Limits bound a token before it is read.
@@ -37,6 +43,9 @@ type Options struct {
 	// Reviewer asks the API server about tokens whose TrustedIssuer wants that; nil:
 	// nobody can, and such tokens are not accepted.
 	Reviewer trust.Reviewer
+	// Upstream asks other servers about opaque tokens, and directories about subjects;
+	// nil: nobody can, and neither is accepted where that is needed.
+	Upstream Upstream
 }
 
 // Verifier verifies presented tokens. It is safe for concurrent use.
@@ -47,6 +56,10 @@ type Verifier struct {
 	parser  *jose.Parser
 	cache   *trust.Cache[*remembered]
 	reviews *trust.Reviews
+	// upstream is asked; said and entries are what it answered lately.
+	upstream Upstream
+	said     *answers[*policy.Said]
+	entries  *answers[*policy.Entry]
 	// seen keeps tokens that are presented once out of the cache.
 	seen trust.Seen
 }
@@ -62,6 +75,9 @@ type remembered struct {
 	// issuer's.
 	review *trust.Question
 	skew   time.Duration
+	// unsettled says that token is mapped, and that its issuer's directory is asked at
+	// every use.
+	unsettled bool
 }
 
 // New makes a Verifier that takes trusted issuers' keys from issuers and this
@@ -69,7 +85,7 @@ type remembered struct {
 func New(issuers trust.Keys, own OwnKeys, o Options) *Verifier {
 	return &Verifier{
 		issuers: issuers, own: own, limits: o.Limits, parser: jose.NewParser(o.Limits), cache: trust.NewCache[*remembered](o.Cache),
-		reviews: trust.NewReviews(o.Reviewer),
+		reviews: trust.NewReviews(o.Reviewer), upstream: o.Upstream, said: newAnswers[*policy.Said](), entries: newAnswers[*policy.Entry](),
 	}
 }
 
@@ -81,6 +97,26 @@ func (v *Verifier) Stats() trust.Stats { return v.cache.Stats() }
 // valid now, for whom it was, and what it is good for is not known yet: that is
 // for [policy.Snapshot.Decide].
 func (v *Verifier) Verify(ctx context.Context, svc *policy.TokenService, token string, now time.Time) (*policy.Token, *policy.Refusal) {
+	return v.verifyFor(ctx, svc, token, now, trust.Subject)
+}
+
+// VerifyActor is Verify for an actor token, in every respect but its issuer's use.
+func (v *Verifier) VerifyActor(ctx context.Context, svc *policy.TokenService, token string, now time.Time) (*policy.Token, *policy.Refusal) {
+	t, ref := v.verifyFor(ctx, svc, token, now, trust.Actor)
+	if ref == nil {
+		return t, nil
+	}
+	of := *ref
+	if of.Check == checkSubject {
+		of.Check = checkActor
+	}
+	if of.Reason == policy.SubjectAudience {
+		of.Reason = policy.ActorAudience
+	}
+	return nil, &of
+}
+
+func (v *Verifier) verifyFor(ctx context.Context, svc *policy.TokenService, token string, now time.Time, use trust.Use) (*policy.Token, *policy.Refusal) {
 	limit := v.limits.TokenBytes
 	if limit <= 0 {
 		limit = jose.DefaultTokenBytes
@@ -96,7 +132,7 @@ func (v *Verifier) Verify(ctx context.Context, svc *policy.TokenService, token s
 		}
 		v.cache.Drop(&key)
 	}
-	r, skew, ref := v.verify(ctx, svc, token, key.Digest)
+	r, skew, ref := v.verify(ctx, svc, token, key.Digest, use)
 	if ref != nil {
 		return nil, named(ref)
 	}
@@ -109,7 +145,7 @@ func (v *Verifier) Verify(ctx context.Context, svc *policy.TokenService, token s
 // named says which step refused, where nobody has said it yet.
 func named(ref *policy.Refusal) *policy.Refusal {
 	if ref.Check == "" {
-		ref.Check = "subjectToken"
+		ref.Check = checkSubject
 	}
 	return ref
 }
@@ -118,7 +154,7 @@ func named(ref *policy.Refusal) *policy.Refusal {
 // that, at every use. A token that time alone refuses is none of its business.
 func (v *Verifier) reviewed(ctx context.Context, svc *policy.TokenService, r *remembered, key *trust.Key, token string, now time.Time) (*policy.Token, *policy.Refusal) {
 	if r.review == nil {
-		return r.token, nil
+		return v.settled(ctx, svc, r, now)
 	}
 	q := *r.review
 	q.Key, q.Token = *key, token
@@ -135,7 +171,7 @@ func (v *Verifier) reviewed(ctx context.Context, svc *policy.TokenService, r *re
 	if ref := v.reviews.Check(ctx, q, now); ref != nil {
 		return nil, named(ref)
 	}
-	return r.token, nil
+	return v.settled(ctx, svc, r, now)
 }
 
 // stands reports whether a remembered token would be verified the same way now.
@@ -155,7 +191,7 @@ func (v *Verifier) stands(r *remembered, svc *policy.TokenService) bool {
 	return ok && key == r.ownKey
 }
 
-func (v *Verifier) verify(ctx context.Context, svc *policy.TokenService, token string, digest [sha256.Size]byte) (*remembered, time.Duration, *policy.Refusal) {
+func (v *Verifier) verify(ctx context.Context, svc *policy.TokenService, token string, digest [sha256.Size]byte, use trust.Use) (*remembered, time.Duration, *policy.Refusal) {
 	c, err := v.parser.Parse(token)
 	if err != nil {
 		return nil, 0, trust.Malformed(err)
@@ -164,15 +200,19 @@ func (v *Verifier) verify(ctx context.Context, svc *policy.TokenService, token s
 		r, ref := v.verifyOwn(svc, c, digest)
 		return r, maxSkew, ref
 	}
-	ti, verified, proof, ref := trust.Verify(ctx, v.issuers, svc, c, trust.Subject)
+	ti, verified, proof, ref := trust.Verify(ctx, v.issuers, svc, c, use)
 	if ref != nil {
 		return nil, 0, ref
 	}
-	t, ref := ti.Identify(presented(verified, digest))
+	identify := ti.Identify
+	if unsettled(ti) {
+		identify = ti.Map
+	}
+	t, ref := identify(presented(verified, digest))
 	if ref != nil {
 		return nil, 0, ref
 	}
-	r := &remembered{token: t, proof: proof, skew: ti.Spec().ClockSkew}
+	r := &remembered{token: t, proof: proof, skew: ti.Spec().ClockSkew, unsettled: unsettled(ti)}
 	if ti.Spec().TokenReview {
 		_, _, uid, _ := policy.ServiceAccountOf(t.Claims)
 		r.review = &trust.Question{Issuer: ti.Name(), Audiences: ti.Spec().Audiences, Subject: t.RawSubject, UID: uid}

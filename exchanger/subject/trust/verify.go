@@ -33,12 +33,15 @@ type Use uint8
 const (
 	Subject Use = iota + 1
 	Client
+	Actor
 )
 
 func (u Use) of(s *policy.Issuer) bool {
 	switch u {
 	case Subject:
 		return s.ForSubject
+	case Actor:
+		return s.ForActor
 	case Client:
 		// Only Kubernetes and trust domains say whom a token of theirs authenticates.
 		return s.ForClient && (s.Kind == policy.IssuerKubernetes || s.Kind == policy.IssuerSPIFFE)
@@ -46,9 +49,16 @@ func (u Use) of(s *policy.Issuer) bool {
 	return false
 }
 
+// Of says whether an issuer's tokens may have this use.
+func (u Use) Of(s *policy.Issuer) bool { return u.of(s) }
+
 func (u Use) String() string {
-	if u == Client {
+	switch u {
+	case Client:
 		return "Client"
+	case Actor:
+		return "Actor"
+	case Subject:
 	}
 	return "Subject"
 }
