@@ -15,7 +15,7 @@ import (
 
 // assertion reads a client_assertion and lets its `iss`, which nobody has vouched
 // for yet, say what it is: a token of a trusted issuer, or one that a client has
-// signed itself. A client's ID has no colon and a trusted issuer's URL has one,
+// signed itself; a `sub` that is a SPIFFE ID says that it is an SVID. A client's ID has no colon and a trusted issuer's URL has one,
 // so it cannot be both.
 func (a *Authenticator) assertion(ctx context.Context, svc *policy.TokenService, c Credentials, now time.Time) (Authenticated, *policy.Refusal) {
 	switch {
@@ -23,8 +23,8 @@ func (a *Authenticator) assertion(ctx context.Context, svc *policy.TokenService,
 		return refuse(policy.FormInvalid, "client_assertion_type is sent without client_assertion")
 	case c.AssertionType == "":
 		return refuse(policy.FormInvalid, "client_assertion is sent without client_assertion_type")
-	case c.AssertionType != AssertionType:
-		return refuse(policy.ClientCredentials, "client_assertion_type is not "+AssertionType)
+	case c.AssertionType != AssertionType && c.AssertionType != AssertionTypeSVID:
+		return refuse(policy.ClientCredentials, "client_assertion_type is neither "+AssertionType+" nor "+AssertionTypeSVID)
 	}
 	limit := a.limits.TokenBytes
 	if limit <= 0 {
@@ -41,11 +41,15 @@ func (a *Authenticator) assertion(ctx context.Context, svc *policy.TokenService,
 	if err != nil {
 		return refuse(policy.ClientCredentials, "client assertion: "+err.Error())
 	}
-	iss, ok := parsed.UnverifiedIssuer()
-	if !ok {
+	// An SVID need not have iss: the trust domain in its sub stands for that.
+	iss := trust.Selects(svc, parsed, trust.Client)
+	switch {
+	case iss == "":
 		return refuse(policy.ClientCredentials, "client assertion: iss must be a non-empty string")
-	}
-	if len(svc.IssuersByURL(iss)) == 0 {
+	case len(svc.IssuersByURL(iss)) > 0:
+	case c.AssertionType == AssertionTypeSVID:
+		return refuse(policy.ClientCredentials, "client assertion: its sub is of no trust domain that a TrustedIssuer declares")
+	default:
 		return a.privateKeyJWT(svc, parsed, iss, c.ClientID, key.Digest, now)
 	}
 	acct, ref := a.verifyAccount(ctx, svc, parsed, key.Digest)

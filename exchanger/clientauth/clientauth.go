@@ -5,10 +5,12 @@ package clientauth
 
 import (
 	"context"
+	"crypto/x509"
 	"time"
 
 	"github.com/exchequer-dev/exchequer/exchanger/jose"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
+	"github.com/exchequer-dev/exchequer/exchanger/proof"
 	"github.com/exchequer-dev/exchequer/exchanger/store"
 	"github.com/exchequer-dev/exchequer/exchanger/subject/trust"
 )
@@ -20,11 +22,23 @@ const (
 	MethodPost           = "client_secret_post"
 	MethodPrivateKeyJWT  = "private_key_jwt"
 	MethodServiceAccount = "kubernetes_service_account"
+	// MethodTLS and MethodSelfSigned are those of RFC 8705, sections 2.1 and 2.2.
+	MethodTLS        = "tls_client_auth"
+	MethodSelfSigned = "self_signed_tls_client_auth"
+	// MethodJWTSVID and MethodX509SVID are those of SPIFFE client authentication
+	// (draft-ietf-oauth-spiffe-client-auth).
+	MethodJWTSVID  = "spiffe_jwt"
+	MethodX509SVID = "spiffe_x509"
+	// MethodNone is that of public clients.
+	MethodNone = "none"
 )
 
-// AssertionType is the only client_assertion_type there is (RFC 7523, section
-// 2.2). A service-account token is sent as one too.
-const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+// The values of client_assertion_type: RFC 7523, section 2.2, as which service-account
+// tokens and JWT-SVIDs are sent too, and the one that says that it is a JWT-SVID.
+const (
+	AssertionType     = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+	AssertionTypeSVID = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe"
+)
 
 // skew is what a client's clock may be off by. Issuers have a skew of their own
 // (TrustedIssuer.clockSkew); this is for what clients sign themselves.
@@ -41,6 +55,9 @@ type Credentials struct {
 	ClientSecret  string
 	AssertionType string
 	Assertion     string
+	// Certificate is the client's TLS certificate, nil when it showed none. It is a
+	// credential only where no other one was sent.
+	Certificate *proof.Certificate
 }
 
 // Authenticated is a client that is who it says.
@@ -71,6 +88,7 @@ type Authenticator struct {
 	accounts *trust.Cache[*account]
 	reviews  *trust.Reviews
 	keySets  *trust.Cache[*jose.KeySet]
+	pools    *trust.Cache[*x509.CertPool]
 }
 
 // New makes an Authenticator that takes trusted issuers' keys from issuers and
@@ -83,6 +101,8 @@ func New(issuers trust.Keys, uses store.Store, o Options) *Authenticator {
 		// A client has at most eight key sets of a few keys; 4,096 sets of 4 KiB
 		// are 16 MiB. What does not fit is parsed again when it is needed.
 		keySets: trust.NewCache[*jose.KeySet](trust.Limits{Entries: 4096, Bytes: 64 << 20}),
+		// A token service has one list of authorities, and there are few of them.
+		pools: trust.NewCache[*x509.CertPool](trust.Limits{Entries: 256, Bytes: 64 << 20}),
 	}
 }
 
@@ -118,8 +138,21 @@ func (a *Authenticator) authenticate(ctx context.Context, svc *policy.TokenServi
 		return a.post(svc, c)
 	case methods == 1:
 		return a.assertion(ctx, svc, c, now)
+	}
+	return a.withoutCredential(svc, c, now)
+}
+
+// withoutCredential finds a client that sends none with the request: a public one,
+// which says who it is and no more, or one whose certificate says so.
+func (a *Authenticator) withoutCredential(svc *policy.TokenService, c Credentials, now time.Time) (Authenticated, *policy.Refusal) {
+	if known, ok := svc.Client(c.ClientID); ok && known.Spec().Public && !known.Spec().Suspended {
+		return Authenticated{ClientAuth: policy.ClientAuth{ID: known.ID(), Method: MethodNone, Public: true}}, nil
+	}
+	switch {
+	case c.Certificate != nil:
+		return a.certificate(svc, c, now)
 	case c.ClientID != "":
-		return refuse(policy.ClientCredentials, "client_id without a credential: public clients are not served")
+		return refuse(policy.ClientCredentials, "client_id without a credential: only a client that is declared public may send none")
 	}
 	return refuse(policy.ClientCredentials, "the request has no client credential")
 }

@@ -21,8 +21,12 @@
 //     TrustedIssuer says TokenReview, only as long as the API server vouches for it,
 //     which is asked last and counts for ten seconds.
 //
-// It refuses public clients, mutual TLS and SVIDs: they are not served yet, and a
-// client_id without credential is answered like a wrong one.
+//   - A TLS certificate is a credential where no other one was sent (RFC 8705), and
+//     means what verifies it: a trust domain's authorities for an SVID, its own
+//     declared hash, or an authority of the platform for the names in it.
+//   - An identity authenticates one client; where several declare it, client_id must
+//     choose. A public client says who it is and no more, and is told apart from then
+//     on ([policy.ClientAuth.Public]).
 //
 // What is the price of a method? A secret: two comparisons. A private_key_jwt:
 // one signature check, always. A service-account token: one signature check, then

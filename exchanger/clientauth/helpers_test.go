@@ -28,7 +28,10 @@ type everlasting struct{ store.Store }
 func (everlasting) Since() time.Time { return time.Time{} }
 
 // broken is a store that cannot tell.
-type broken struct{ err error }
+type broken struct {
+	store.Store
+	err error
+}
 
 func (b broken) Once(context.Context, store.Purpose, string, string, time.Time) (bool, error) {
 	return false, b.err

@@ -322,7 +322,7 @@ func TestAStoreThatCannotTellIsNoPermission(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := clientauth.New(w.Manager, broken{test.err}, clientauth.Options{})
+			a := clientauth.New(w.Manager, broken{err: test.err}, clientauth.Options{})
 			auth, ref := authenticate(t, w, a, assertion(w.Sign(w.Frontend, nil, w.AssertionClaims(frontend))))
 			if ref != nil {
 				t.Fatal(ref)
@@ -338,7 +338,7 @@ func TestAStoreThatCannotTellIsNoPermission(t *testing.T) {
 	}
 	t.Run("F286: what is not used once needs no store", func(t *testing.T) {
 		t.Parallel()
-		a := clientauth.New(w.Manager, broken{errBroken}, clientauth.Options{})
+		a := clientauth.New(w.Manager, broken{err: errBroken}, clientauth.Options{})
 		accept(t, w, a, clientauth.Credentials{BasicPresent: true, BasicID: frontend, BasicSecret: world.Secret})
 		accept(t, w, a, assertion(w.Sign(w.East, nil, w.AccountClaims("shop", "frontend"))))
 	})

@@ -22,11 +22,13 @@ type account struct {
 	rawIssuer            string
 	subject              string
 	namespace, name, uid string
-	audience             string
-	expires, since       time.Time
-	notBefore            time.Time
-	skew, maxAge         time.Duration
-	revokedBefore        time.Time
+	// spiffeID is that of an SVID, which is no service account.
+	spiffeID       string
+	audience       string
+	expires, since time.Time
+	notBefore      time.Time
+	skew, maxAge   time.Duration
+	revokedBefore  time.Time
 	// review says that the API server must vouch for the token at every use.
 	review bool
 }
@@ -66,6 +68,9 @@ func (a *Authenticator) verifyAccount(ctx context.Context, svc *policy.TokenServ
 	}
 	if len(t.Audiences) == 1 {
 		acct.audience = t.Audiences[0]
+	}
+	if ti.Spec().Kind == policy.IssuerSPIFFE {
+		return acct, acct.readSVID()
 	}
 	if !acct.read(verified.Claims) {
 		return nil, trust.Deny(policy.ClientCredentials, "client assertion: it is no bound service-account token: sub and the claim kubernetes.io must name the same service account, with its UID")
@@ -114,8 +119,12 @@ func (a *Authenticator) serviceAccount(ctx context.Context, svc *policy.TokenSer
 			return Authenticated{}, credential(ref)
 		}
 	}
+	method := MethodServiceAccount
+	if acct.spiffeID != "" {
+		method = MethodJWTSVID
+	}
 	return Authenticated{ClientAuth: policy.ClientAuth{
-		ID: c.ID(), Method: MethodServiceAccount, CredentialDigest: key.Digest,
+		ID: c.ID(), Method: method, CredentialDigest: key.Digest,
 		Issuer: acct.rawIssuer, Subject: acct.subject,
 	}}, nil
 }
@@ -147,6 +156,9 @@ func (a *account) check(svc *policy.TokenService, now time.Time) *policy.Refusal
 // client finds the one client that the account authenticates; a client_id that
 // is given must name it, and must be given when there are several.
 func (a *account) client(svc *policy.TokenService, clientID string) (*policy.AskingClient, *policy.Refusal) {
+	if a.spiffeID != "" {
+		return oneOf(svc, svc.ClientsBySPIFFE(a.issuer, a.spiffeID), clientID, "the SPIFFE ID, in the trust domain of TrustedIssuer "+a.issuer)
+	}
 	if clientID != "" {
 		// A suspended client is found by its ID only.
 		if c, ok := svc.Client(clientID); ok && c.HasUID(a.issuer, a.namespace, a.name, a.uid) {
