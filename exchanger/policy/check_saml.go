@@ -4,6 +4,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -17,6 +18,28 @@ type SAMLGrant struct {
 	// Attributes are the target's, sorted by name; their values are strings and
 	// lists of strings. The grant's claims are attributes besides.
 	Attributes []GrantedClaim
+}
+
+// addEntity makes an issuer of assertions known by its entity ID, and by nothing else:
+// that may well be the URL of an issuer of tokens, because many a provider is both.
+func (t *TokenService) addEntity(i *TrustedIssuer) error {
+	switch {
+	case i.spec.URL == "": // a suspended one whose name is another's now
+	case i.spec.SAML == nil && !i.spec.Suspended:
+		return fmt.Errorf("issuer %s: an issuer of assertions, without what is known of them", i.spec.Name)
+	case t.byEntity[i.spec.URL] != nil:
+		return fmt.Errorf("issuer %s: its entity ID is that of issuer %s", i.spec.Name, t.byEntity[i.spec.URL].spec.Name)
+	default:
+		t.byEntity[i.spec.URL] = i
+	}
+	return nil
+}
+
+// AssertionIssuer returns the trusted issuer of SAML assertions whose entity ID is
+// exactly this.
+func (t *TokenService) AssertionIssuer(entityID string) (*TrustedIssuer, bool) {
+	i, ok := t.byEntity[entityID]
+	return i, ok
 }
 
 // IdentifyAssertion turns a verified assertion of this issuer into facts, as

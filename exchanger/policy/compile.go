@@ -81,6 +81,7 @@ func (c *compilation) services(spec *Spec) error {
 			clients:    map[string]*AskingClient{},
 			issuers:    map[string]*TrustedIssuer{},
 			byURL:      map[string][]*TrustedIssuer{},
+			byEntity:   map[string]*TrustedIssuer{},
 			byAcct:     map[accountKey][]*AskingClient{},
 			byAudience: map[string]*target{},
 			byResource: map[string]*target{},

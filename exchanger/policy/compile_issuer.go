@@ -21,6 +21,12 @@ func (c *compilation) issuers(spec *Spec) error {
 		}
 		svc.issuers[s.Name] = ti
 		svc.identities.trust(ti)
+		if s.Kind == IssuerSAML {
+			if err := svc.addEntity(ti); err != nil {
+				return err
+			}
+			continue
+		}
 		if s.TokenTypeURI == "" {
 			svc.byURL[s.URL] = append(svc.byURL[s.URL], ti)
 			continue

@@ -55,6 +55,8 @@ type TokenService struct {
 	clients map[string]*AskingClient
 	issuers map[string]*TrustedIssuer
 	byURL   map[string][]*TrustedIssuer
+	// byEntity has the issuers of SAML assertions, which are in no other index.
+	byEntity map[string]*TrustedIssuer
 	// byTokenType has the issuers of opaque tokens.
 	byTokenType map[string]*TrustedIssuer
 	byAcct      map[accountKey][]*AskingClient
