@@ -49,9 +49,6 @@ func (u Use) of(s *policy.Issuer) bool {
 	return false
 }
 
-// Of says whether an issuer's tokens may have this use.
-func (u Use) Of(s *policy.Issuer) bool { return u.of(s) }
-
 func (u Use) String() string {
 	switch u {
 	case Client:
