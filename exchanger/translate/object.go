@@ -188,9 +188,9 @@ func (o *object) status(serve bool) ObjectStatus {
 	}
 	o.acceptance(add)
 	switch {
-	case o.kind == kindGrant || o.kind == kindTarget || o.kind == kindRevocation:
+	case o.kind == kindGrant || o.kind == kindTarget:
 	case o.absent == "" && len(o.refs) > 0:
-		add(v1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, o.refs[0].Reason, joinProblems(o.refs)+"; it grants nothing until then")
+		add(v1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, o.refs[0].Reason, joinProblems(o.refs)+"; "+o.without()+" until then")
 	default:
 		add(v1alpha1.ConditionResolvedRefs, metav1.ConditionTrue, v1alpha1.ReasonResolvedRefs, "everything that it refers to is there")
 	}
@@ -202,6 +202,14 @@ func (o *object) status(serve bool) ObjectStatus {
 	o.running(add, serve)
 	s.Conditions = append(s.Conditions, Summarize(s.Conditions, o.generation))
 	return s
+}
+
+// without is what an object is good for whose references do not resolve.
+func (o *object) without() string {
+	if o.kind == kindRevocation {
+		return "nothing is revoked by it"
+	}
+	return "it grants nothing"
 }
 
 // maxUnmatched is how many entries status.unmatched has room for.

@@ -25,6 +25,7 @@ func Translate(in Input) Result {
 		w.translateClients, w.clientConflicts, w.aliases,
 		w.translateScopes, w.scopeConflicts, w.scopeOwners,
 		w.translatePolicies,
+		w.translateRevocations,
 		w.presented,
 	} {
 		step()
@@ -45,6 +46,8 @@ type world struct {
 	scopes   []*scope
 	policies []*grant
 	external []*external
+	// revocations are what is not accepted any more.
+	revocations []*revocation
 
 	serviceByName map[string]*service
 	issuerByName  map[string]*issuer
@@ -149,6 +152,9 @@ func (w *world) gather() {
 	for _, api := range sorted(all.ExchangePolicies) {
 		w.policies = append(w.policies, &grant{object: w.add(newObject(kindPolicy, &api.ObjectMeta, api.Spec.Suspend, api.Spec)), api: api})
 	}
+	for _, api := range sorted(all.TokenRevocations) {
+		w.revocations = append(w.revocations, &revocation{object: w.add(newObject(kindRevocation, &api.ObjectMeta, api.Spec.Suspend, api.Spec)), api: api})
+	}
 	w.gatherUnserved()
 	w.refuseTwice()
 }
@@ -240,6 +246,11 @@ func (w *world) spec() *policy.Spec {
 	for _, p := range w.policies {
 		if p.inForce() {
 			out.Policies = append(out.Policies, p.spec)
+		}
+	}
+	for _, r := range w.revocations {
+		if r.inForce() {
+			out.Revocations = append(out.Revocations, r.spec)
 		}
 	}
 	return out

@@ -22,10 +22,6 @@ func (w *world) gatherUnserved() {
 		w.unserved(o, "no token for it can be had; its audiences stay its own")
 		w.external = append(w.external, &external{object: o, api: api})
 	}
-	for _, api := range sorted(all.TokenRevocations) {
-		w.unserved(newObject(kindRevocation, &api.ObjectMeta, api.Spec.Suspend, api.Spec),
-			"NOTHING is revoked by it; use revokeIssuedBefore of the TrustedIssuer, the ExchangeClient or the TokenService")
-	}
 	undecodable := slices.Clone(all.Undecodable)
 	slices.SortFunc(undecodable, func(a, b Undecodable) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Message, b.Message))

@@ -171,10 +171,6 @@ spec:
   clients: [{namespace: shop, name: app}]
   subject: {issuers: [{name: corp}]}
   tokenExchange: {tokenEndpoint: "https://login.partner.example/token", clientAuth: {clientID: us, privateKeyJWT: {}}}`},
-	"a revocation": {"TokenRevocation/x", `
-kind: TokenRevocation
-metadata: {name: x}
-spec: {subject: "corp:alice", issuedBefore: "2026-11-22T09:00:00Z", expiresAt: "2030-03-01T00:00:00Z"}`},
 }
 
 func TestWhatIsNotServedIsRefusedAndNamed(t *testing.T) {
