@@ -88,6 +88,7 @@ func (i *issuer) opaque(kind policy.IssuerKind, class policy.Class, field string
 }
 
 func isKnownTokenType(uri string) bool {
+	uri = strings.ToLower(uri)
 	return strings.HasPrefix(uri, "urn:ietf:params:oauth:token-type:") || strings.HasPrefix(uri, "https://exchequer.dev/token-type/")
 }
 
