@@ -40,7 +40,8 @@ type Current struct {
 	// Seals opens what any slot's key has sealed.
 	Seals *jose.SealKeys
 	// Slots says where every key stands, in the order of Public.
-	Slots []Slot
+	Slots        []Slot
+	certificates func() []Certified
 	// Generation grows with every change: it is the second of the change, or one
 	// more than the one before. So it also grows where the one before is forgotten.
 	Generation int64
@@ -341,6 +342,7 @@ func order(s State) int { return slices.Index([]State{Active, Prepared, Retired}
 func (r *Ring) view(l *line) (*Current, error) {
 	c := &Current{Generation: l.generation, Slots: slices.Clone(l.slots)}
 	slices.SortStableFunc(c.Slots, func(a, b Slot) int { return order(a.State) - order(b.State) })
+	c.certificates = certify(c.Slots, l.keys)
 	var public []*jose.PublicKey
 	var seals []*jose.SealKey
 	var err error
