@@ -24,6 +24,8 @@ const (
 	ProofOfPossession Purpose = "proof"
 	// JWTBearer is the `jti` of an assertion of the jwt-bearer grant (RFC 7523).
 	JWTBearer Purpose = "jwt-bearer"
+	// SAMLAssertion is the ID of a SAML assertion that may be used once.
+	SAMLAssertion Purpose = "saml"
 	// Opaque is an opaque access token.
 	Opaque Purpose = "opaque"
 	// Refresh is a family of refresh tokens.
