@@ -16,7 +16,6 @@ const (
 
 	bearer           = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 	formatEntity     = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
-	formatBasic      = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic"
 	enveloped        = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
 	classUnspecified = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
 )
@@ -28,6 +27,10 @@ const (
 	FormatPersistent   = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 	FormatTransient    = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 )
+
+// AttributeBasic is the format of attribute names that are plain words
+// (saml-core-2.0-os, 8.2.3).
+const AttributeBasic = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic"
 
 // NameID is how an assertion names its subject. The two qualifiers say in whose
 // book the name stands; they are empty where the assertion leaves them out.
