@@ -112,6 +112,10 @@ func presentedAs(class Class, as PresentedAs) *Refusal {
 		if class == ClassOpaque || class == ClassRefreshToken {
 			return nil
 		}
+	case AsHandover:
+		if class == ClassHandover {
+			return nil
+		}
 	case AsSAML2:
 		if class == ClassSAML2 {
 			return nil
@@ -127,6 +131,9 @@ func presentedAs(class Class, as PresentedAs) *Refusal {
 func (d *deciding) subjectTime() *Refusal { return d.inTime(d.request.Subject, d.issuer) }
 
 func (d *deciding) inTime(t *Token, issuer *TrustedIssuer) *Refusal {
+	if d.request.Family != nil {
+		return nil // It was in time then; until when it may be renewed is the family's.
+	}
 	now := d.request.Now
 	skew, age := issuer.spec.ClockSkew, issuer.spec.MaxTokenAge
 	if t.Issuer == SelfIssuer {
@@ -159,7 +166,7 @@ func (d *deciding) inTime(t *Token, issuer *TrustedIssuer) *Refusal {
 func (d *deciding) subjectNoCredential() *Refusal { return d.noCredential(d.request.Subject, d.issuer) }
 
 func (d *deciding) noCredential(t *Token, issuer *TrustedIssuer) *Refusal {
-	if t.Issuer == SelfIssuer || !issuer.spec.ForClient || d.ownCredential(t) {
+	if t.Issuer == SelfIssuer || !issuer.spec.ForClient || d.ownCredential(t) || d.request.Family != nil {
 		return nil
 	}
 	if slices.ContainsFunc(t.Audiences, d.service.IsCredentialAudience) {
@@ -171,7 +178,10 @@ func (d *deciding) noCredential(t *Token, issuer *TrustedIssuer) *Refusal {
 // ownCredential says whether a token is the very credential that authenticated the
 // client in this request.
 func (d *deciding) ownCredential(t *Token) bool {
-	c := d.request.Client
+	c, f := d.request.Client, d.request.Family
+	if f != nil && t == d.request.Subject {
+		return f.OwnCredential // It was then.
+	}
 	return c.CredentialDigest != [sha256.Size]byte{} && c.CredentialDigest == t.Digest
 }
 

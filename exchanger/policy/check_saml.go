@@ -102,8 +102,14 @@ func (d *deciding) samlGrant(chosen []*judging) (*SAMLGrant, *Refusal) {
 func (j *judging) lifetimes() Lifetimes {
 	s := j.service.spec
 	l := Lifetimes{Default: s.DefaultLifetime, Max: s.MaxLifetime}
-	if j.request.TokenType == TypeSAML2 {
+	switch j.request.TokenType {
+	case TypeSAML2:
 		l = Lifetimes{Default: or(s.SAML2.Default, l.Default), Max: or(s.SAML2.Max, l.Max)}
+	case TypeIDToken:
+		l = Lifetimes{Default: or(s.IDToken.Default, l.Default), Max: or(s.IDToken.Max, l.Max)}
+	case TypeHandover:
+		l.Max = min(l.Max, maxHandover)
+	case TypeAccessToken, TypeJWT, TypeRefreshToken, TypeTransaction, TypeIDJAG:
 	}
 	return l
 }

@@ -29,6 +29,10 @@ func (d *deciding) combine(chosen []*judging) (*Grant, *Refusal) {
 	if ref != nil {
 		return nil, ref
 	}
+	opaque, ref := d.opaque()
+	if ref != nil {
+		return nil, ref
+	}
 	now := d.request.Now.UTC().Truncate(time.Second)
 	g := &Grant{
 		TokenService: d.service.spec.Name,
@@ -42,6 +46,8 @@ func (d *deciding) combine(chosen []*judging) (*Grant, *Refusal) {
 		Sealed:       d.request.Subject.seal(),
 		Confirmation: confirmation,
 		SAML:         assertion,
+		Opaque:       opaque,
+		Refresh:      d.renewal(chosen),
 		TokenBytes:   d.service.spec.TokenBytes,
 		Targets:      make([]TargetPolicy, len(chosen)),
 	}
@@ -62,6 +68,9 @@ func (d *deciding) combine(chosen []*judging) (*Grant, *Refusal) {
 	g.Sealed.Added = d.request.Subject.added(g.Scopes, d.targets[0].client.Namespace)
 	if ref := d.tellOthers(g, chosen); ref != nil {
 		return nil, ref
+	}
+	if f := d.request.Family; f != nil {
+		g.Sealed.Lineage = append(g.Sealed.Lineage, f.link())
 	}
 	g.Sealed.Lineage = sealedFor(g.Sealed.Lineage, g.Subject.Subject)
 	return g, nil

@@ -50,6 +50,7 @@ var requestChecks = [...]check[*deciding]{
 	{"subjectNotRevoked", (*deciding).subjectNotRevoked},     // Neither it nor what it came from was revoked
 	{"subjectNoCredential", (*deciding).subjectNoCredential}, // It is not somebody's client credential
 	{"subjectAddressed", (*deciding).subjectAddressed},       // It says at all whom it was for
+	{"handover", (*deciding).handedOver},                     // A hand-over token is for the client that presents it
 	{"assertion", (*deciding).assertion},                     // An assertion is for this token service, for this client, and for one request
 	{"actorIssuer", (*deciding).actorIssuerTrusted},          // The same of the actor token, where there is one: its issuer is trusted for actors
 	{"actorClass", (*deciding).actorClass},                   // It is what actor_token_type says
@@ -61,6 +62,7 @@ var requestChecks = [...]check[*deciding]{
 	{"targetsKnown", (*deciding).targetsKnown},               // Every target that was asked for, or is implied, exists
 	{"targetsTogether", (*deciding).targetsTogether},         // All targets lie in one namespace
 	{"scopesKnown", (*deciding).scopesKnown},                 // Every scope belongs to one of the targets
+	{"family", (*deciding).family},                           // A refresh token renews no more than was given, to whom it was given
 }
 
 // policyChecks are asked of each policy that names the client and the target. One

@@ -47,7 +47,7 @@ func decideCases() map[string]decideCase {
 	all := map[string]decideCase{}
 	for _, part := range []map[string]decideCase{
 		requestCases(), subjectCases(), audienceCases(), chainCases(), scopeCases(), manyTargetCases(), choiceCases(), claimCases(),
-		assertionCases(), actorTokenCases(), actorChainCases(), mayActCases(), impersonationCases(), grantCases(), madeUnderCases(),
+		typeCases(), assertionCases(), actorTokenCases(), actorChainCases(), mayActCases(), impersonationCases(), grantCases(), madeUnderCases(),
 	} {
 		for name, c := range part {
 			if _, dup := all[name]; dup {
@@ -316,7 +316,7 @@ func compareGrant(d *Decision, want verdict, r *Request) string {
 		return "aud " + strings.Join(g.Audiences, " ")
 	case g.ExpiresAt.Sub(g.IssuedAt) != time.Duration(seconds)*time.Second:
 		return "lifetime " + g.ExpiresAt.Sub(g.IssuedAt).String()
-	case g.ExpiresAt.After(r.Subject.ExpiresAt):
+	case r.Family == nil && g.ExpiresAt.After(r.Subject.ExpiresAt):
 		return "outlives the subject token"
 	case want.policy != "" && !slices.ContainsFunc(g.Targets, func(t TargetPolicy) bool { return t.Policy == want.policy }):
 		return "not by policy " + want.policy

@@ -193,6 +193,9 @@ type Request struct {
 	// Audiences and Resources are as they were asked, in that order.
 	Audiences []string
 	Resources []string
+	// OfflineAccess says that scope offline_access was asked for, which never stands in
+	// Scopes.
+	OfflineAccess bool
 	// Scopes are as asked, without duplicates; ScopesGiven tells none from absent.
 	Scopes      []string
 	ScopesGiven bool
@@ -279,16 +282,4 @@ type Program interface {
 // Compiler compiles and type-checks expressions; package expr provides one.
 type Compiler interface {
 	Compile(env Environment, want ResultType, expression string) (Program, error)
-}
-
-// Family is a family of refresh tokens: what the first exchange gave, which every
-// renewal stays within.
-type Family struct {
-	ClientID string
-	Targets  []string
-	Scopes   []string
-	// Confirmation is the key of the first token, which renewals stay bound to.
-	Confirmation Confirmation
-	// EndsAt is when the family ends.
-	EndsAt time.Time
 }
