@@ -3,7 +3,10 @@
 
 package policy
 
-import "slices"
+import (
+	"crypto/sha256"
+	"slices"
+)
 
 // actorAllowed holds the request and the token against actor.use: no party of a
 // chain may be dropped silently (RFC 8693 section 4.1). Where use is Forbidden and
@@ -146,7 +149,7 @@ func (j *judging) actorChainBounded() *Refusal {
 	all = append(all, j.request.Subject.asActor(""))
 	if j.request.Actor != nil {
 		all = append(all, j.request.Actor.asActor(""))
-		if j.request.Actor.Digest == j.request.Subject.Digest {
+		if d := j.request.Actor.Digest; d == j.request.Subject.Digest && d != [sha256.Size]byte{} {
 			return deny(ActorLoop, "the actor token is the subject token")
 		}
 	}

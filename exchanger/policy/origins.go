@@ -23,6 +23,18 @@ func (t *TokenService) SelfOrigins() []string {
 	return out
 }
 
+// ActorOrigins are the same of actors.
+func (t *TokenService) ActorOrigins() []string {
+	var out []string
+	for _, index := range [...][]*grantPolicy{flat(t.byPair), flat(t.allClients)} {
+		for _, g := range index {
+			out = append(out, g.spec.Actor.SelfOrigins...)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 func flat[K comparable](m map[K][]*grantPolicy) []*grantPolicy {
 	var out []*grantPolicy
 	for _, list := range m {

@@ -32,7 +32,7 @@ func (p *grant) checkExamples() {
 		if field := unservedExample(&e.Given); field != "" {
 			p.notSupported(at+".given."+field, "it is not served yet, so that the example cannot be judged: take the example out")
 		}
-		if _, err := newExample(e, p.selfOrigins); err != nil {
+		if _, err := newExample(e, p.selfOrigins, p.actorOrigins); err != nil {
 			p.invalid(at, "%s", err)
 		}
 		if r := e.Expect.Reason; r != "" && !slices.Contains(policy.Reasons(), policy.Reason(r)) {
@@ -187,7 +187,7 @@ func (w *world) sightOf(p *grant) *sight {
 	return &sight{
 		effort:  w.effortOf(p.namespace),
 		targets: p.spec.Targets,
-		origins: p.selfOrigins,
+		origins: p.selfOrigins, actors: p.actorOrigins,
 		target: func(name string) bool {
 			c, ok := w.holders[[2]string{p.service.name, name}]
 			return ok && c.namespace == p.namespace
@@ -210,6 +210,9 @@ func (p *grant) selfOrigins() []string {
 	}
 	return sortedSet(out)
 }
+
+// actorOrigins are the same of actors.
+func (p *grant) actorOrigins() []string { return actorOrigins(&p.api.Spec.Actor) }
 
 func (p *grant) setPassed(status metav1.ConditionStatus, reason, message string) {
 	c := condition(v1alpha1.ConditionExamplesPassed, status, reason, message, p.generation)

@@ -8,17 +8,6 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
 )
 
-// form refuses what the endpoint refuses before it looks at anything else.
-func (x *example) form() *policy.Refusal {
-	if x.given.Reason == "" {
-		return nil
-	}
-	return &policy.Refusal{
-		Outcome: policy.Denied, Reason: policy.ParameterUnsupported, Check: "form",
-		Detail: "reason belongs to impersonation, which is not served yet",
-	}
-}
-
 // absence is a client or an issuer that an example names and that is not there.
 type absence struct {
 	// what is its kind and name.
@@ -55,8 +44,7 @@ func (x *example) absentParty(svc *policy.TokenService, see *sight) *absence {
 	}
 	if a := x.given.Actor; a != nil && a.Issuer != policy.SelfIssuer {
 		if gone := absentIssuer(a.Issuer, svc, see); gone != nil {
-			// Nobody looks at the issuer of an actor token that is refused anyway.
-			return &absence{what: gone.what}
+			return gone
 		}
 	}
 	return nil

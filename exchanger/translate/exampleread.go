@@ -18,8 +18,6 @@ import (
 // serve.
 func unservedExample(g *v1alpha1.ExampleRequest) string {
 	switch {
-	case g.RequestedSubject != "":
-		return "requestedSubject"
 	case g.Proof != nil:
 		return "proof"
 	case !servedExample(g.TokenType):
@@ -47,6 +45,8 @@ type example struct {
 	claims map[string]any
 	class  policy.Class
 	now    time.Time
+	// actor is the actor token, nil for none.
+	actor *example
 }
 
 // defaultTime is when an example takes place that does not say when: far enough
@@ -54,8 +54,8 @@ type example struct {
 const defaultTime v1alpha1.Time = "2030-01-01T12:00:00Z"
 
 // newExample reads an example. origins are those among which an absent one is
-// found.
-func newExample(e *v1alpha1.Example, origins func() []string) (*example, error) {
+// found, actors those of an actor token of ours.
+func newExample(e *v1alpha1.Example, origins, actors func() []string) (*example, error) {
 	g := &e.Given
 	x := &example{given: g, origin: g.Origin, class: policy.Class(g.TokenType)}
 	if x.class == "" {
@@ -87,27 +87,13 @@ func newExample(e *v1alpha1.Example, origins func() []string) (*example, error) 
 	if t := g.RequestedTokenType; t != "" && !slices.Contains(v1alpha1.RequestedTokenTypes(), t) {
 		return nil, fmt.Errorf("given.requestedTokenType: expected one of %s", join(v1alpha1.RequestedTokenTypes()))
 	}
-	if err := checkActor(g.Actor); err != nil {
+	if err := x.readActor(g.Actor, actors); err != nil {
 		return nil, err
 	}
 	if x.claims, err = exampleClaims(g.Claims.Raw); err != nil {
 		return nil, fmt.Errorf("given.claims: %w", err)
 	}
 	return x, nil
-}
-
-// checkActor reads an actor token as far as anything looks at it.
-func checkActor(a *v1alpha1.ExampleActor) error {
-	if a == nil {
-		return nil
-	}
-	if !isSubdomain(a.Issuer) || len(a.Issuer) > v1alpha1.MaxNameLength {
-		return errors.New("given.actor.issuer: expected the name of a TrustedIssuer, or self")
-	}
-	if _, err := exampleClaims(a.Claims.Raw); err != nil {
-		return fmt.Errorf("given.actor.claims: %w", err)
-	}
-	return nil
 }
 
 // findOrigin takes the only origin that can be meant for an absent one.

@@ -54,13 +54,16 @@ examples:
   given: {client: shop/frontend, issuer: gone}
   expect: {allowed: false, reason: IssuerUnknown}
 - name: an actor
-  given: {client: shop/frontend, issuer: corp, audience: [media/images-resource], scope: images, actor: {issuer: corp}, claims: {sub: alice, email_verified: true, groups: [staff], tenant: acme, scope: images}}
+  given: {client: shop/frontend, issuer: corp, audience: [media/images-resource], scope: images, actor: {issuer: corp, claims: {sub: bob, email_verified: true, groups: [staff]}}, claims: {sub: alice, email_verified: true, groups: [staff], tenant: acme, scope: images}}
   expect: {allowed: false, reason: ActorForbidden}
 - name: the only origin that policies admit
   given: {client: shop/frontend, issuer: self, audience: [media/images-resource], claims: {sub: "corp:alice", client_id: shop/frontend, email_verified: true, groups: ["corp:staff"], extra: {tenant: acme}, scope: images}}
   expect: {allowed: true}
+- name: nobody may be impersonated
+  given: {client: shop/frontend, issuer: corp, audience: [media/images-resource], scope: images, requestedSubject: bob, claims: {sub: alice, email_verified: true, groups: [staff], tenant: acme, scope: images}}
+  expect: {allowed: false, reason: ImpersonationForbidden}
 - name: not served
-  given: {client: shop/frontend, issuer: corp, requestedSubject: bob}
+  given: {client: shop/frontend, issuer: corp, tokenType: SAML2}
   expect: {allowed: false}
 `
 

@@ -32,9 +32,7 @@ func (w *world) translatePolicy(p *grant) {
 	w.policyClients(p)
 	w.policySubject(p)
 	w.policyActor(p)
-	if oneOf(p.object, "spec.impersonation", spec.Impersonation, v1alpha1.ImpersonationForbidden, v1alpha1.ImpersonationAllowed) != v1alpha1.ImpersonationForbidden {
-		p.notSupported("spec.impersonation", "Allowed is not served yet; served: Forbidden")
-	}
+	p.spec.Impersonation = oneOf(p.object, "spec.impersonation", spec.Impersonation, v1alpha1.ImpersonationForbidden, v1alpha1.ImpersonationAllowed) == v1alpha1.ImpersonationAllowed
 	w.policyTarget(p)
 	w.pairs(p)
 	w.policyToken(p)
@@ -143,28 +141,6 @@ func (w *world) selectedClients(p *grant, field string, in *v1alpha1.PolicyClien
 // byName says whether every entry of clients is a name.
 func (p *grant) byName() bool {
 	return !slices.ContainsFunc(p.api.Spec.Clients, func(c v1alpha1.PolicyClient) bool { return c.Name == "" })
-}
-
-// policyActor holds actor at what is served: none. What stands beside it would
-// have no effect, and is refused rather than ignored.
-func (w *world) policyActor(p *grant) {
-	a := &p.api.Spec.Actor
-	if use := oneOf(p.object, "spec.actor.use", a.Use, v1alpha1.ActorForbidden, v1alpha1.ActorOptional, v1alpha1.ActorRequired); use != v1alpha1.ActorForbidden {
-		p.notSupported("spec.actor.use", "%s is not served yet; served: Forbidden", use)
-		return
-	}
-	switch {
-	case len(a.Issuers) > 0:
-		p.invalid("spec.actor.issuers", "it has no effect while use is Forbidden: take it out")
-	case len(a.Rules) > 0:
-		p.invalid("spec.actor.rules", "it has no effect while use is Forbidden: take it out")
-	case (a.Audience.Match != "" && a.Audience.Match != v1alpha1.AudienceClient) || len(a.Audience.AnyOf) > 0 || len(a.Audience.AuthorizedParties) > 0:
-		p.invalid("spec.actor.audience", "it has no effect while use is Forbidden: take it out")
-	case a.MaxDepth < 0 || a.MaxDepth > 8:
-		p.invalid("spec.actor.maxDepth", "expected 1 to 8, found %d", a.MaxDepth)
-	case (a.HonorMayAct != nil && !*a.HonorMayAct) || (a.MaxDepth != 0 && a.MaxDepth != 2):
-		p.warn("spec.actor: honorMayAct and maxDepth have no effect while use is Forbidden")
-	}
 }
 
 // policyToken reads what the token may be.

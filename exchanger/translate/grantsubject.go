@@ -114,7 +114,7 @@ func (w *world) policyAudience(p *grant, in *v1alpha1.AudienceRule) {
 // One that nobody has contributes nothing and is unmatched: were it refused, the
 // policy would come into force when somebody's deletion gives it an excuse.
 func (w *world) knownAudiences(p *grant, list []string) []string {
-	known := w.issuerAudiences(p)
+	known := w.audiencesOf(p.spec.SubjectIssuers)
 	var out []string
 	for _, a := range list {
 		if known[a] || w.isOwnAudience(p, a) {
@@ -126,11 +126,10 @@ func (w *world) knownAudiences(p *grant, list []string) []string {
 	return out
 }
 
-// issuerAudiences are the audiences and client IDs of the issuers that the policy
-// names.
-func (w *world) issuerAudiences(p *grant) map[string]bool {
+// audiencesOf are the audiences and client IDs of issuers that a policy names.
+func (w *world) audiencesOf(issuers []string) map[string]bool {
 	known := map[string]bool{}
-	for _, name := range p.spec.SubjectIssuers {
+	for _, name := range issuers {
 		i := w.issuerByName[name]
 		for _, a := range i.spec.Audiences {
 			known[a] = true

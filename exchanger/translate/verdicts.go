@@ -119,6 +119,7 @@ func (s *seer) sees(list []*grant) [sha256.Size]byte {
 	sum := sha256.New()
 	_, _ = sum.Write(s.common)
 	write(sum, s.part(list[0].namespace))
+	var grants []policy.ImpersonationGrantSpec
 	clients, owners, issuers := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, p := range list {
 		write(sum, []any{p.name, p.service.name, p.audit, p.api.Spec})
@@ -126,7 +127,10 @@ func (s *seer) sees(list []*grant) [sha256.Size]byte {
 		for i := range p.api.Spec.Examples {
 			g := &p.api.Spec.Examples[i].Given
 			clients[g.Client] = true
-			for _, name := range []string{g.Issuer, g.Origin} {
+			if g.Actor != nil || g.RequestedSubject != "" {
+				grants = s.spec.Grants
+			}
+			for _, name := range named(g) {
 				if see.issuer(name) {
 					issuers[p.service.name+"/"+name] = true
 				}
@@ -143,7 +147,17 @@ func (s *seer) sees(list []*grant) [sha256.Size]byte {
 		write(sum, []any{namespace, s.part(namespace)})
 	}
 	write(sum, slices.Sorted(maps.Keys(issuers)))
+	write(sum, grants)
 	return [sha256.Size]byte(sum.Sum(nil))
+}
+
+// named are the issuers that an example names.
+func named(g *v1alpha1.ExampleRequest) []string {
+	names := []string{g.Issuer, g.Origin}
+	if g.Actor != nil {
+		names = append(names, g.Actor.Issuer)
+	}
+	return names
 }
 
 // owners adds the namespaces whose targets the scopes of an example may mean.
