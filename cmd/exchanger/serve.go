@@ -64,13 +64,14 @@ func (s *settings) serve(ctx context.Context, out, errs io.Writer) error {
 	eng := engine.New(engine.Options{
 		Ring: ring, Audit: records, Log: log, TLS: s.tls, DrainDelay: s.drain, Tracing: tracing,
 		Shared: shared, NoStore: s.store.Kind == flags.StoreNone, Contested: s.podUID != "", MaxAge: s.maxAge, Clock: clock,
-		Confirmed:    func() time.Time { return feed.Confirmed() },
-		Heartbeat:    func() time.Time { return feed.Heartbeat() },
-		CarrierFresh: func() bool { return time.Since(feed.Heartbeat()) < carrierSilence },
-		EgressProxy:  s.egress.Proxy,
-		EgressRoots:  s.egress.Roots,
-		Reviewer:     reviewer,
-		Alongside:    func(ctx context.Context) error { return feed.Run(ctx) },
+		Confirmed:          func() time.Time { return feed.Confirmed() },
+		Heartbeat:          func() time.Time { return feed.Heartbeat() },
+		CarrierFresh:       func() bool { return time.Since(feed.Heartbeat()) < carrierSilence },
+		EgressProxy:        s.egress.Proxy,
+		ClientCertificates: s.certificates.ClientCertificates,
+		EgressRoots:        s.egress.Roots,
+		Reviewer:           reviewer,
+		Alongside:          func(ctx context.Context) error { return feed.Run(ctx) },
 	})
 	feed, err = cluster.New(config, cluster.Options{
 		Namespace: s.namespace, Pod: s.pod, PodUID: s.podUID, Checkpoint: s.checkpoint, ConfirmEvery: s.confirmEvery,

@@ -38,6 +38,7 @@ type settings struct {
 	redactKey                          string
 	maxAge, drain                      time.Duration
 	egress                             flags.Egress
+	certificates                       flags.ClientCertificates
 	store                              flags.Store
 
 	// confirmEvery is for tests; 0 is the feed's own.
@@ -66,8 +67,9 @@ func parse(args, environ []string, errs io.Writer) (*settings, error) {
 	f.DurationVar(&s.drain, "drain-delay", 3*time.Second, "how long a stopping replica still answers, so that load balancers notice")
 	s.store.Add(f, flags.StoreNone)
 	s.egress.Add(f)
+	s.certificates.Add(f)
 	f.StringVar(&s.kubeconfig, "kubeconfig", "", "how to reach the API server; without it, as a Pod of its cluster")
-	return s, flags.Parse(f, args, environ, s.addresses, s.identity, s.bounds, s.egress.Check, s.store.Check, s.tls.Check)
+	return s, flags.Parse(f, args, environ, s.addresses, s.identity, s.bounds, s.egress.Check, s.certificates.Check, s.store.Check, s.tls.Check)
 }
 
 func (s *settings) addresses() error {

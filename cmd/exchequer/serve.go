@@ -44,6 +44,7 @@ type serveFlags struct {
 	auditFile, redactKey                                   string
 	redact                                                 bool
 	tls                                                    server.TLSFiles
+	certificates                                           storeflags.ClientCertificates
 	store                                                  storeflags.Store
 	drain                                                  time.Duration
 	profile                                                string
@@ -85,6 +86,7 @@ only where their network.allowedCIDRs says so.`,
 	flags.StringVar(&f.redactKey, "audit-redact-key", "", "`FILE` with at least 32 random bytes that pseudonyms hang on; without it they change with every process")
 	flags.StringVar(&f.tls.Certificate, "tls-cert", "", "PEM certificate chain: serve TLS; read again when it changes")
 	flags.StringVar(&f.tls.Key, "tls-key", "", "PEM key of --tls-cert")
+	f.certificates.Add(flags)
 	flags.DurationVar(&f.drain, "drain-delay", 0, "how long a stopping server still answers, so that load balancers notice")
 	flags.StringVar(&f.profile, "cpu-profile", "", "file for a CPU profile of the whole run")
 	_ = flags.MarkHidden("cpu-profile") // for `make bench`
@@ -107,6 +109,9 @@ func serve(ctx context.Context, f *serveFlags, out, errs io.Writer) error {
 	say := newNarrator(errs)
 	log := slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if err := f.tls.Check(); err != nil {
+		return usage("%w", err)
+	}
+	if err := f.certificates.Check(); err != nil {
 		return usage("%w", err)
 	}
 	if err := f.store.Check(); err != nil {
@@ -143,7 +148,8 @@ func serve(ctx context.Context, f *serveFlags, out, errs io.Writer) error {
 	var dir *feed.Directory
 	eng := engine.New(engine.Options{
 		Ring: ring, Audit: records, Log: log, Loopback: true, TLS: f.tls, DrainDelay: f.drain, Tracing: tracing,
-		Shared: shared, NoStore: f.store.Kind == storeflags.StoreNone,
+		ClientCertificates: f.certificates.ClientCertificates,
+		Shared:             shared, NoStore: f.store.Kind == storeflags.StoreNone,
 		OnIssuerChange: func(string) { wake() },
 		Confirmed:      func() time.Time { return dir.Confirmed() },
 	})

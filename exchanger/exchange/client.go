@@ -14,7 +14,7 @@ import (
 
 func (x *exchange) authenticate(ctx context.Context) *policy.Refusal {
 	p := x.params
-	c := clientauth.Credentials{ClientID: p.ClientID, ClientSecret: p.ClientSecret, AssertionType: p.ClientAssertionType, Assertion: p.ClientAssertion}
+	c := clientauth.Credentials{ClientID: p.ClientID, ClientSecret: p.ClientSecret, AssertionType: p.ClientAssertionType, Assertion: p.ClientAssertion, Certificate: certificateOf(x.call)}
 	var ref *policy.Refusal
 	c.BasicID, c.BasicSecret, c.BasicPresent, ref = oauth.ParseBasic(x.call.Authorization)
 	if ref != nil {

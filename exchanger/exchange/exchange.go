@@ -15,6 +15,7 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/mint"
 	"github.com/exchequer-dev/exchequer/exchanger/oauth"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
+	"github.com/exchequer-dev/exchequer/exchanger/proof"
 	"github.com/exchequer-dev/exchequer/exchanger/store"
 	"github.com/exchequer-dev/exchequer/exchanger/subject"
 )
@@ -49,6 +50,8 @@ type Exchanger struct {
 	// Store has the one-time state of everybody: what may be used once, and what is
 	// kept from one request to the next.
 	Store store.Store
+	// Proofs verifies proofs of possession.
+	Proofs *proof.Verifier
 	// Now is the clock.
 	Now func() time.Time
 	// Rates bounds what an authenticated client may ask, Failures how often
@@ -83,13 +86,13 @@ func (e *Exchanger) Exchange(ctx context.Context, call *oauth.Call) oauth.Answer
 		e.Observer.Observe(&x.record)
 	}
 	if ref != nil {
-		a := oauth.Answer{Refusal: ref}
+		a := oauth.Answer{Refusal: ref, DPoPNonce: x.nonce(ref)}
 		if x.params != nil {
 			a.Grant = x.params.Grant
 		}
 		return a
 	}
-	return oauth.Answer{Response: x.response()}
+	return oauth.Answer{Response: x.response(), DPoPNonce: x.nonce(nil)}
 }
 
 // exchange is one request under way.
@@ -99,9 +102,11 @@ type exchange struct {
 	now    time.Time
 	record audit.Record
 
-	params  *oauth.Params
-	client  clientauth.Authenticated
-	proof   policy.Proof
+	params *oauth.Params
+	client clientauth.Authenticated
+	proof  policy.Proof
+	// fresh says that the DPoP proof was made with a nonce of ours.
+	fresh   bool
 	subject *policy.Token
 	actor   *policy.Token
 	// directory is what a directory knows of the requested subject.

@@ -12,9 +12,6 @@ import (
 )
 
 func (x *exchange) form(context.Context) *policy.Refusal {
-	if len(x.call.DPoP) > 0 {
-		return &policy.Refusal{Outcome: policy.Denied, Reason: policy.ParameterUnsupported, Check: "form", Detail: "a DPoP proof was sent: bound tokens are not served"}
-	}
 	p, ref := oauth.ParseForm(x.call.Body)
 	if ref != nil {
 		return ref

@@ -27,7 +27,7 @@ func (x *exchange) response() *oauth.Response {
 	return &oauth.Response{
 		AccessToken:     x.token.Value,
 		IssuedTokenType: oauth.TokenTypeURN(g.TokenType),
-		TokenType:       oauth.TokenTypeBearer,
+		TokenType:       presentation(g),
 		ExpiresIn:       x.token.ExpiresIn,
 		Scope:           strings.Join(g.Scopes, " "),
 	}

@@ -71,9 +71,9 @@ func TestTheOrderOfARequest(t *testing.T) {
 			},
 			reason: policy.GrantUnsupported, steps: "form",
 		},
-		"a DPoP proof, which nobody would look at, ends before the client": {
+		"a DPoP proof that proves nothing ends before the token is looked at": {
 			form: func(w *world) url.Values { return form(w.token(nil), nil) }, call: func(c *oauth.Call) { c.DPoP = []string{"a.b.c"} },
-			reason: policy.ParameterUnsupported, steps: "form",
+			reason: policy.ProofInvalid, steps: "form client proof",
 		},
 		"a client that does not authenticate ends before its token is looked at": {
 			form:   func(w *world) url.Values { return form(w.token(nil), url.Values{"client_secret": {"wrong"}}) },

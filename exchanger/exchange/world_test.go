@@ -29,6 +29,7 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/limit"
 	"github.com/exchequer-dev/exchequer/exchanger/oauth"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
+	"github.com/exchequer-dev/exchequer/exchanger/proof"
 	"github.com/exchequer-dev/exchequer/exchanger/store"
 	"github.com/exchequer-dev/exchequer/exchanger/subject"
 	"github.com/exchequer-dev/exchequer/exchanger/subject/trust"
@@ -164,6 +165,7 @@ func newWorld(tb testing.TB, changes ...func(*policy.Spec)) *world {
 	w.advance(2 * time.Second) // what was issued before the store began is refused
 	w.fetches, w.signing = &watchedKeys{behind: w.issuers}, &watchedRing{SigningKeys: w.ring}
 	w.use = &exchange.Exchanger{
+		Proofs:   proof.New(w.uses, w.ring),
 		Clients:  clientauth.New(w.fetches, w.uses, clientauth.Options{}),
 		Subjects: subject.New(w.fetches, w.ring, subject.Options{}),
 		Keys:     w.signing,

@@ -71,6 +71,7 @@ const (
 	hasMayAct
 	hasAct
 	hasImpersonator
+	hasConfirmation
 	hasSealed
 )
 
@@ -126,6 +127,8 @@ func (c *comparison) own(name, raw []byte) (bit uint32, same bool) {
 		return hasAct, g.Act != nil && isJSON(raw, g.Act)
 	case "impersonator":
 		return hasImpersonator, g.Impersonator != nil && isJSON(raw, g.Impersonator)
+	case "cnf":
+		return hasConfirmation, g.Confirmation != (policy.Confirmation{}) && isJSON(raw, g.Confirmation.Claim())
 	case "xqr":
 		return hasSealed, isText(raw, c.sealed)
 	}
@@ -166,6 +169,7 @@ func (c *comparison) missing() string {
 		{hasMayAct, s.MayAct != nil},
 		{hasAct, c.grant.Act != nil},
 		{hasImpersonator, c.grant.Impersonator != nil},
+		{hasConfirmation, c.grant.Confirmation != (policy.Confirmation{})},
 	} {
 		if o.has {
 			want |= o.bit

@@ -52,6 +52,9 @@ func appendPayload(b []byte, g *policy.Grant, t *Token, sealed string) ([]byte, 
 	if g.Impersonator != nil {
 		w.json("impersonator", g.Impersonator)
 	}
+	if cnf := g.Confirmation.Claim(); cnf != nil {
+		w.json("cnf", cnf)
+	}
 	for i := range g.Claims {
 		w.value(g.Claims[i].Name, g.Claims[i].Value)
 	}

@@ -25,9 +25,6 @@ type Call struct {
 	Authorization string
 	// DPoP are the values of the DPoP headers; more than one is a mistake.
 	DPoP []string
-	// Endpoint is the URL of the token endpoint that was asked, as the issuer publishes
-	// it: what a DPoP proof must name (RFC 9449 section 4.3).
-	Endpoint string
 	// Certificates are the client's TLS certificates as they were presented, its own
 	// first; nil when it showed none. That the client has the key was proved by the
 	// handshake; who vouches for it was not looked at.
@@ -47,6 +44,8 @@ type Answer struct {
 	Refusal  *policy.Refusal
 	// Grant is that of the request, as far as it could be read.
 	Grant policy.GrantType
+	// DPoPNonce is a nonce for the next DPoP proof, empty for none.
+	DPoPNonce string
 	// RetryAfter, in seconds, replaces the constant of the refusal's reason when
 	// it is positive.
 	RetryAfter int

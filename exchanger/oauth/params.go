@@ -64,6 +64,12 @@ type Params struct {
 	// RequestedSubject is who is to be impersonated, and Reason why.
 	RequestedSubject string
 	Reason           string
+
+	// SubjectTokenProof is the DPoP proof that the client received with the subject
+	// token at its own resource; HandoverJKT the key that a hand-over token is to be
+	// bound to.
+	SubjectTokenProof string
+	HandoverJKT       string
 }
 
 // served are the grants, and what each takes beside client credentials, targets
@@ -74,7 +80,7 @@ var served = map[string]struct { //nolint:gochecknoglobals // a table, never cha
 }{
 	GrantTokenExchange: {policy.GrantTokenExchange, []string{
 		"subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type",
-		"requested_subject", "reason",
+		"requested_subject", "reason", "subject_token_proof", "handover_jkt",
 	}},
 	GrantJWTBearer: {policy.GrantJWTBearer, []string{"assertion"}},
 }
@@ -121,6 +127,10 @@ func (p *Params) field(r *raw, name string) (into *string, known bool) {
 		return &p.RequestedSubject, true
 	case "reason":
 		return &p.Reason, true
+	case "subject_token_proof":
+		return &p.SubjectTokenProof, true
+	case "handover_jkt":
+		return &p.HandoverJKT, true
 	}
 	return nil, slices.Contains(refusedParameters, name)
 }
@@ -138,7 +148,7 @@ var refusedParameters = []string{
 	"requested_issuer", "subject_issuer", "authorization_details", "request", "request_uri",
 	"code", "username", "password", "claims", "dpop_jkt", "refresh_token",
 	// Impersonation, proof of possession, hand-over, transaction tokens.
-	"subject_token_proof", "handover_jkt", "request_context", "request_details",
+	"request_context", "request_details",
 }
 
 // CheckQuery refuses a query string that carries a parameter of the endpoint:
@@ -207,7 +217,21 @@ func ParseForm(body []byte) (*Params, *policy.Refusal) {
 	if ref != nil {
 		return nil, ref
 	}
-	return p, nil
+	return p, p.handover()
+}
+
+// handover checks the key that a hand-over token is to be bound to: an RFC 7638
+// thumbprint, which is a SHA-256 in base64url.
+func (p *Params) handover() *policy.Refusal {
+	switch {
+	case p.HandoverJKT == "":
+		return nil
+	case p.TokenType != policy.TypeHandover:
+		return invalid("handover_jkt is for requested_token_type " + URIHandover + " alone")
+	case len(p.HandoverJKT) != 43 || strings.Trim(p.HandoverJKT, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "":
+		return invalid("handover_jkt is no SHA-256 thumbprint in base64url (RFC 7638)")
+	}
+	return nil
 }
 
 func (p *Params) collect(r *raw, pairs []pair) *policy.Refusal {

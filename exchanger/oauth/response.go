@@ -11,6 +11,7 @@ import (
 // Token types of RFC 6749, RFC 9449 and RFC 8693 section 2.2.1.
 const (
 	TokenTypeBearer = "Bearer"
+	TokenTypeDPoP   = "DPoP"
 	// TokenTypeNA is for a token that is no access token.
 	TokenTypeNA = "N_A"
 )

@@ -10,7 +10,26 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/jose"
 	"github.com/exchequer-dev/exchequer/exchanger/oauth"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
+	"github.com/exchequer-dev/exchequer/exchanger/proof"
 )
+
+// authMethods are those that every client may declare, and of the others those that
+// a client does: a library that finds tls_client_auth asks for a certificate.
+func authMethods(m policy.Methods) []string {
+	out := []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}
+	for _, other := range [...]struct {
+		used bool
+		name string
+	}{
+		{m.Certificates, "tls_client_auth"}, {m.Thumbprints, "self_signed_tls_client_auth"},
+		{m.SPIFFE, "spiffe_jwt"}, {m.SPIFFE, "spiffe_x509"}, {m.Public, "none"},
+	} {
+		if other.used {
+			out = append(out, other.name)
+		}
+	}
+	return out
+}
 
 // document is RFC 8414 metadata in the shape that OpenID Connect discovery has,
 // too, so that verifiers of either school find our keys. It lists what this
@@ -27,6 +46,9 @@ type document struct {
 	SubjectTypes  []string `json:"subject_types_supported"`
 	// Libraries choose the algorithms that they verify with by this member.
 	IDTokenAlgs []string `json:"id_token_signing_alg_values_supported"`
+	// RFC 9449 section 5.1, RFC 8705 section 3.3.
+	DPoPAlgs         []string `json:"dpop_signing_alg_values_supported"`
+	CertificateBound bool     `json:"tls_client_certificate_bound_access_tokens"`
 }
 
 // metadata renders the document. Every URL comes from the issuer, none from a
@@ -39,10 +61,13 @@ func metadata(svc *policy.TokenService) []byte {
 		JWKSURI:       base + "/jwks",
 		GrantTypes:    []string{oauth.GrantTokenExchange},
 		ResponseTypes: []string{},
-		AuthMethods:   []string{"client_secret_basic", "client_secret_post", "private_key_jwt"},
+		AuthMethods:   authMethods(svc.Methods()),
 		AuthAlgs:      jose.Algorithms(),
 		SubjectTypes:  []string{"public"},
 		IDTokenAlgs:   []string{svc.Spec().Algorithm},
+		DPoPAlgs:      proof.Algorithms(),
+
+		CertificateBound: true,
 	})
 	if err != nil {
 		return nil // Strings and lists of strings cannot fail to marshal.

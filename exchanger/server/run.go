@@ -68,7 +68,7 @@ func (s *Server) Run(ctx context.Context, l Listeners) error {
 		}
 		go func() { failed <- srv.Serve(ln) }()
 	}
-	serve(main, l.Main, secure)
+	serve(main, l.Main, asking(secure))
 	if l.Public != nil {
 		public := s.httpServer(s.Public())
 		servers = append(servers, public)

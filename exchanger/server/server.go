@@ -52,6 +52,8 @@ type Config struct {
 	Log     *slog.Logger
 	// TLS, where it names files, makes the main and the public listener speak TLS.
 	TLS TLSFiles
+	// ClientCertificates says which proxies hand on the certificates of clients.
+	ClientCertificates ClientCertificates
 	// MaxInFlight bounds the requests that are being decided; 0 is 512.
 	MaxInFlight int
 	// DrainDelay is how long the server, no longer ready, still answers before it

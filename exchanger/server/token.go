@@ -88,6 +88,9 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, snapshot *policy.
 	}
 	answer := s.exchange(ctx, call)
 	span.End(answer.Refusal)
+	if answer.DPoPNonce != "" {
+		h["Dpop-Nonce"] = []string{answer.DPoPNonce}
+	}
 	if answer.Response == nil {
 		s.refuse(w, answer, call.CorrelationID)
 		return
@@ -138,6 +141,10 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, b *exchangeBuffer)
 	}
 	if len(authorization) == 1 {
 		b.call.Authorization = authorization[0]
+	}
+	var ref *rejection
+	if b.call.Certificates, ref = s.certificates(r, b.call.Peer); ref != nil {
+		return ref
 	}
 	if r.ContentLength > maxBody {
 		return tooLarge()

@@ -22,6 +22,7 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/keys"
 	"github.com/exchequer-dev/exchequer/exchanger/limit"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
+	"github.com/exchequer-dev/exchequer/exchanger/proof"
 	"github.com/exchequer-dev/exchequer/exchanger/server"
 	"github.com/exchequer-dev/exchequer/exchanger/store"
 	"github.com/exchequer-dev/exchequer/exchanger/subject"
@@ -50,6 +51,8 @@ type Options struct {
 	// Loopback lets issuers be on loopback, over http: `serve` alone.
 	Loopback bool
 	TLS      server.TLSFiles
+	// ClientCertificates says which proxies hand on the certificates of clients.
+	ClientCertificates server.ClientCertificates
 	// DrainDelay is how long a stopping server still answers.
 	DrainDelay time.Duration
 	// Shared is the store of one-time state that all replicas share; nil where there is
@@ -129,6 +132,7 @@ func New(o Options) *Engine {
 		Keys:     o.Ring,
 		Audit:    o.Audit,
 		Store:    uses,
+		Proofs:   proof.New(uses, o.Ring),
 		Now:      o.Now,
 		Rates:    limit.NewRates(limitedClients),
 		Failures: limit.NewFailures(limitedClients),
@@ -149,6 +153,7 @@ func New(o Options) *Engine {
 			return k.JWKS, true
 		},
 		Metrics: e.metrics, Tracing: o.Tracing, Log: o.Log, TLS: o.TLS, DrainDelay: o.DrainDelay, Now: o.Now,
+		ClientCertificates: o.ClientCertificates,
 	})
 	return e
 }
