@@ -5,13 +5,21 @@ package exchange
 
 import (
 	"context"
+	"time"
 
 	"github.com/exchequer-dev/exchequer/exchanger/audit"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
 )
 
 func (x *exchange) verifySubject(ctx context.Context) *policy.Refusal {
-	t, ref := x.Subjects.Verify(ctx, x.call.Service, x.params.SubjectToken, x.now)
+	var t *policy.Token
+	var ref *policy.Refusal
+	switch p := x.params; p.SubjectAs { //nolint:exhaustive // every other token says whose it is
+	case policy.AsOpaque:
+		t, ref = x.Subjects.VerifyOpaque(ctx, x.call.Service, p.SubjectURI, p.SubjectToken, x.now)
+	default:
+		t, ref = x.Subjects.Verify(ctx, x.call.Service, p.SubjectToken, x.now)
+	}
 	if ref != nil {
 		return ref
 	}
@@ -28,7 +36,13 @@ func (x *exchange) verifyActor(ctx context.Context) *policy.Refusal {
 	if x.params.ActorToken == "" {
 		return nil
 	}
-	t, ref := x.Subjects.VerifyActor(ctx, x.call.Service, x.params.ActorToken, x.now)
+	verify := x.Subjects.VerifyActor
+	if uri := x.params.ActorURI; uri != "" {
+		verify = func(ctx context.Context, svc *policy.TokenService, token string, now time.Time) (*policy.Token, *policy.Refusal) {
+			return x.Subjects.VerifyOpaqueActor(ctx, svc, uri, token, now)
+		}
+	}
+	t, ref := verify(ctx, x.call.Service, x.params.ActorToken, x.now)
 	if ref != nil {
 		return ref
 	}

@@ -3,7 +3,11 @@
 
 package oauth
 
-import "github.com/exchequer-dev/exchequer/exchanger/policy"
+import (
+	"strings"
+
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
+)
 
 // The grant types whose names are known here.
 const (
@@ -77,8 +81,28 @@ func ParsePresentedAs(param, urn string) (policy.PresentedAs, *policy.Refusal) {
 	case URNJWT:
 		return policy.AsJWT, nil
 	}
+	if isOwnTokenType(urn) {
+		return policy.AsOpaque, nil
+	}
 	return "", invalid(param + " must be " + URNAccessToken + ", or the same with id_token or jwt at its end")
 }
+
+// isOwnTokenType says whether a token type can be a TrustedIssuer's own: an absolute
+// URI (RFC 8693 section 3) of which nobody else has said what it means.
+func isOwnTokenType(uri string) bool {
+	// In whatever case: a registered name that is misspelt is a mistake, not a name.
+	if lower := strings.ToLower(uri); strings.HasPrefix(lower, "urn:ietf:params:oauth:token-type:") || strings.HasPrefix(lower, "https://exchequer.dev/token-type/") {
+		return false
+	}
+	scheme, rest, ok := strings.Cut(uri, ":")
+	visible := !strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r > '~' })
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	return ok && rest != "" && visible && len(uri) <= maxTokenType && scheme != "" && strings.ContainsRune(letters, rune(scheme[0])) &&
+		strings.Trim(scheme, letters+"0123456789+.-") == ""
+}
+
+// maxTokenType is the longest tokenTypeURI that a TrustedIssuer can have.
+const maxTokenType = 512
 
 func invalid(detail string) *policy.Refusal { return refuse(policy.FormInvalid, detail) }
 

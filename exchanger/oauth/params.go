@@ -48,6 +48,8 @@ type Params struct {
 	// ActorToken and ActorAs are both set or both empty.
 	ActorToken string
 	ActorAs    policy.PresentedAs
+	// ActorURI is for the actor token what SubjectURI is for the subject's.
+	ActorURI string
 
 	// Audiences and Resources are sets in the order in which they were asked.
 	Audiences []string
@@ -334,11 +336,17 @@ func (p *Params) exchanged(r *raw) (ref *policy.Refusal) {
 	if p.SubjectAs, ref = ParsePresentedAs("subject_token_type", r.subjectType); ref != nil {
 		return ref
 	}
+	if p.SubjectAs == policy.AsOpaque {
+		p.SubjectURI = r.subjectType
+	}
 	if ref = bare("subject_token", p.SubjectToken); ref != nil || p.ActorToken == "" {
 		return ref
 	}
 	if p.ActorAs, ref = ParsePresentedAs("actor_token_type", r.actorType); ref != nil {
 		return ref
+	}
+	if p.ActorAs == policy.AsOpaque {
+		p.ActorURI = r.actorType
 	}
 	return bare("actor_token", p.ActorToken)
 }

@@ -128,7 +128,7 @@ func New(o Options) *Engine {
 	uses := e.once()
 	use := &exchange.Exchanger{
 		Clients:  clientauth.New(e.issuers, uses, clientauth.Options{Reviewer: o.Reviewer}),
-		Subjects: subject.New(e.issuers, o.Ring, subject.Options{Reviewer: o.Reviewer}),
+		Subjects: subject.New(e.issuers, o.Ring, subject.Options{Reviewer: o.Reviewer, Upstream: e.upstream}),
 		Keys:     o.Ring,
 		Audit:    o.Audit,
 		Store:    uses,
@@ -182,6 +182,7 @@ func (e *Engine) Apply(spec *policy.Spec, snapshot *policy.Snapshot, compile tim
 	e.mu.Unlock()
 	err := e.ensureKeys()
 	e.issuers.SetSources(e.sources(spec))
+	e.metrics.UpstreamsGone(e.upstream.Keep(spec.Upstreams()))
 	e.metrics.Snapshot(spec, snapshot.Revision(), compile)
 	e.snapshot.Store(snapshot)
 	return err
