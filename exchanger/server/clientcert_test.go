@@ -42,8 +42,8 @@ func TestWhoseCertificateARequestHas(t *testing.T) {
 		want   *x509.Certificate
 		fails  bool
 	}{
-		"the one that it showed":                                            {config: ClientCertificates{}, peer: stranger, tls: true, want: shown},
-		"none without TLS":                                                  {config: ClientCertificates{}, peer: stranger},
+		"the one that it showed": {config: ClientCertificates{}, peer: stranger, tls: true, want: shown},
+		"none without TLS":       {config: ClientCertificates{}, peer: stranger},
 		"F70: where no proxy is declared a header is ignored":               {config: ClientCertificates{}, peer: proxy, header: header},
 		"F70: the header of somebody who is no proxy is ignored":            {config: on, peer: stranger, header: header},
 		"F70: somebody who is no proxy is who the certificate says":         {config: on, peer: stranger, tls: true, header: header, want: shown},
