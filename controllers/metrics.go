@@ -26,6 +26,7 @@ type metrics struct {
 	writes            *prometheus.CounterVec
 	fetches           *prometheus.CounterVec
 	refused           *prometheus.GaugeVec
+	leftOut, overdue  *prometheus.GaugeVec
 }
 
 // newMetrics makes the metrics. Each belongs to one manager, so that they can be
@@ -47,6 +48,12 @@ func newMetrics(to prometheus.Registerer) *metrics {
 			Name: "exchequer_objects_not_ready", Help: "Objects that are not part of the policy, by kind and by the reason that they give.",
 		}, []string{"kind", "reason"}),
 	}
+	m.leftOut = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "exchequer_namespace_left_out", Help: "1 for each namespace whose objects are not part of the policy because the snapshot has no room for all.",
+	}, []string{"namespace"})
+	m.overdue = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "exchequer_signing_key_rotation_overdue_seconds", Help: "For how long a TokenService has signed with a key that should have handed over to the next; 0 when it should not.",
+	}, []string{"token_service"})
 	blocked := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "exchequer_publish_blocked_seconds",
 		Help: "How long something has kept what people declared from being in force as a whole; 0 when nothing does.",
@@ -57,7 +64,7 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		return m.blocked().Seconds()
 	})
 	if to != nil {
-		to.MustRegister(m.revision, m.gather, m.translate, m.runs, m.moves, m.bytes, m.writes, m.fetches, m.refused, blocked)
+		to.MustRegister(m.revision, m.gather, m.translate, m.runs, m.moves, m.bytes, m.writes, m.fetches, m.refused, m.leftOut, m.overdue, blocked)
 	}
 	return m
 }
@@ -79,6 +86,29 @@ func (m *metrics) judged(statuses []translate.ObjectStatus) {
 			}
 		}
 	}
+}
+
+// crowded notes the namespaces that were left out of what is published.
+func (m *metrics) crowded(namespaces []string) {
+	m.leftOut.Reset()
+	for _, n := range namespaces {
+		m.leftOut.WithLabelValues(n).Set(1)
+	}
+}
+
+// rotations notes whose keys are overdue.
+func (m *metrics) rotations(overdue map[string]time.Duration) {
+	m.overdue.Reset()
+	for service, late := range overdue {
+		m.overdue.WithLabelValues(service).Set(late.Seconds())
+	}
+}
+
+// idle leaves to the controller that works what only that one knows.
+func (m *metrics) idle() {
+	m.refused.Reset()
+	m.leftOut.Reset()
+	m.overdue.Reset()
 }
 
 func (m *metrics) published(p *publish.Published) {

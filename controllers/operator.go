@@ -145,6 +145,7 @@ func (op *Operator) term(ctx context.Context) {
 	defer func() {
 		op.leading.Store(false)
 		op.since.Store(0)
+		op.metrics.idle()
 	}()
 	op.begin(ctx)
 	helpers.Go(func() { op.report(ctx, "issuers", op.issuers.Run(ctx)) })

@@ -67,9 +67,13 @@ func (op *Operator) run(ctx context.Context) error {
 	if err := op.keys.Ensure(ctx, all.Input.Objects.TokenServices, result.Spec); err != nil {
 		op.options.Log.ErrorContext(ctx, "signing keys are not as they should be; the present ones go on", "error", err)
 	}
+	op.metrics.rotations(op.keys.Overdue())
 	published, err := op.publish(ctx, &result)
-	if errors.Is(err, wire.ErrTooLarge) {
+	switch {
+	case errors.Is(err, wire.ErrTooLarge):
 		published, err = op.publishLess(ctx, &all.Input, &result)
+	case err == nil:
+		op.metrics.crowded(nil)
 	}
 	var held *status.Held
 	if errors.Is(err, wire.ErrTooLarge) {
@@ -138,6 +142,9 @@ func (op *Operator) publishLess(ctx context.Context, in *translate.Input, result
 		// What is left may take more room than before: a name that was released is
 		// somebody else's now. Each round leaves out one namespace more at least.
 		out, err := op.publish(ctx, result)
+		if err == nil {
+			op.metrics.crowded(in.Crowded)
+		}
 		if !errors.Is(err, wire.ErrTooLarge) {
 			return out, err
 		}

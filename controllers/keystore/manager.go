@@ -53,6 +53,10 @@ type Manager struct {
 
 	// done is what the last Ensure of each TokenService was about.
 	done map[string]done
+	// plans are what the keys of each TokenService should follow, and hung since when
+	// its Active key has been due, as far as that was seen here.
+	plans map[string]keys.Plan
+	hung  map[string]hung
 	// swept is when it was last looked for keys to delete, and for which objects.
 	swept  time.Time
 	sweeps map[string]v1alpha1.KeyRetention
@@ -68,6 +72,12 @@ type done struct {
 	signing v1alpha1.Signing
 	answers uint64
 	at      time.Time
+}
+
+// hung is an Active key that is due.
+type hung struct {
+	keyID string
+	since time.Time
 }
 
 const fresh = 20 * time.Second
@@ -89,7 +99,7 @@ func NewManager(o Options) *Manager {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	store := New(o.Client, o.Namespace)
-	return &Manager{options: o, store: store, ring: keys.Open(store), done: map[string]done{}, errs: map[string]error{}}
+	return &Manager{options: o, store: store, ring: keys.Open(store), done: map[string]done{}, plans: map[string]keys.Plan{}, hung: map[string]hung{}, errs: map[string]error{}}
 }
 
 // Ring has the keys.
@@ -124,6 +134,7 @@ func (m *Manager) Ensure(ctx context.Context, objects []v1alpha1.TokenService, s
 			}
 		}
 	}
+	maps.DeleteFunc(m.plans, func(name string, _ keys.Plan) bool { _, there := errs[name]; return !there })
 	m.signers.want(wanted, m.options.Now())
 	err := m.sweep(ctx, byName)
 	m.mu.Lock()
@@ -149,6 +160,7 @@ func (m *Manager) ensure(ctx context.Context, o *v1alpha1.TokenService, s *polic
 		Rotation: keys.Rotation{Period: s.Rotation.Period, PrePublish: s.Rotation.PrePublish},
 	}
 	err := m.given(ctx, &plan, o, wanted)
+	m.plans[s.Name] = plan
 	return errors.Join(err, m.ring.Ensure(s.Name, plan, m.options.Now()))
 }
 

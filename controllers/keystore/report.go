@@ -64,6 +64,47 @@ func (m *Manager) Condition(service string, generation int64) (metav1.Condition,
 	return c, true
 }
 
+// Overdue is for how long each TokenService has signed with a key that should have
+// handed over, beyond the time that the next one has to be published before it signs;
+// 0 where all is well. Call it from the goroutine that calls Ensure.
+func (m *Manager) Overdue() map[string]time.Duration {
+	now, out := m.options.Now(), make(map[string]time.Duration, len(m.plans))
+	for name, plan := range m.plans {
+		out[name] = 0
+		current, ok := m.ring.Current(name)
+		if !ok {
+			continue
+		}
+		due, ever := plan.Due(current.Slots)
+		if !ever || now.Before(due) {
+			delete(m.hung, name)
+			continue
+		}
+		active := activeOf(current.Slots)
+		since := m.hung[name]
+		if since.keyID != active.KeyID {
+			since = hung{active.KeyID, now}
+		}
+		// A key that is due by its age was due while nobody looked, too. One of a kind
+		// that is wanted no more is due from the moment of that wish, which is not known.
+		if active.Algorithm == plan.Algorithm && active.Source == plan.Source && plan.Source == keys.Managed && due.Before(since.since) {
+			since.since = due
+		}
+		m.hung[name] = since
+		out[name] = max(0, now.Sub(since.since)-plan.Rotation.PrePublish)
+	}
+	return out
+}
+
+func activeOf(slots []keys.Slot) keys.Slot {
+	for _, s := range slots {
+		if s.State == keys.Active {
+			return s
+		}
+	}
+	return keys.Slot{}
+}
+
 // Keys are the keys of a TokenService as its status tells them.
 func (m *Manager) Keys(service string) []v1alpha1.SigningKeyStatus {
 	current, ok := m.ring.Current(service)

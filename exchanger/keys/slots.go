@@ -193,6 +193,17 @@ func (p Plan) drops(s Slot, now time.Time) bool {
 	return false
 }
 
+// Due is when the Active key should have handed over, if ever: by its age, because a
+// newer one was asked for, or because the plan wants another kind of key. The next one
+// may need its time of publication from then on. Without an Active key it is never.
+func (p Plan) Due(slots []Slot) (due time.Time, ever bool) {
+	i := slices.IndexFunc(slots, func(s Slot) bool { return s.State == Active })
+	if i < 0 {
+		return due, false
+	}
+	return p.due(slots[i])
+}
+
 // due is when the active slot should hand over, if ever.
 func (p Plan) due(active Slot) (due time.Time, ever bool) {
 	if active.Algorithm != p.Algorithm || active.Source != p.Source || p.Given != nil && active.KeyID != p.Given.KeyID() {

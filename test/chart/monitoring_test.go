@@ -90,7 +90,7 @@ func TestEveryAlertSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 			names[name] = true
 		}
 	}
-	for _, want := range []string{"SnapshotOld", "SnapshotExpires", "PublishBlocked", "IssuerKeysOld", "ReplicasDisagree", "NoActiveSigningKey", "ControllerSilent", "ClockWrong"} {
+	for _, want := range []string{"SnapshotOld", "SnapshotExpires", "PublishBlocked", "IssuerKeysOld", "ReplicasDisagree", "NoActiveSigningKey", "SigningKeyOverdue", "NamespaceLeftOut", "ControllerSilent", "ClockWrong"} {
 		if !names["Exchequer"+want] {
 			t.Errorf("there is no alert %s", want)
 		}
