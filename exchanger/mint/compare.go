@@ -18,7 +18,11 @@ import (
 // and says what differs, is missing, is there twice or was not granted. It shares
 // no code with the writer, and builds nothing: it runs for every token.
 func compare(payload []byte, g *policy.Grant, t *Token, sealed string) string {
-	c := comparison{grant: g, token: t, sealed: sealed}
+	return (&comparison{grant: g, token: t, sealed: sealed, always: hasAlways, scoped: true}).read(payload)
+}
+
+// read goes through the claims.
+func (c *comparison) read(payload []byte) string {
 	rest, ok := bytes.CutPrefix(payload, []byte("{"))
 	for ok && len(rest) > 0 {
 		var name, value []byte
@@ -48,8 +52,12 @@ type comparison struct {
 	grant  *policy.Grant
 	token  *Token
 	sealed string
-	seen   uint32
-	extra  int
+	// always are the claims that this kind of token has in any case, never those that
+	// it must not have; scoped says that it has scope.
+	always, never uint32
+	scoped        bool
+	seen          uint32
+	extra         int
 }
 
 // The claims that this package writes, each a bit.
@@ -80,6 +88,9 @@ const hasAlways = hasIss | hasSub | hasAud | hasClientID | hasAzp | hasExp | has
 // claim says how one claim differs from what the grant says, if it does.
 func (c *comparison) claim(name, raw []byte) string {
 	bit, same := c.own(name, raw)
+	if bit&c.never != 0 {
+		return "claim " + string(name) + " has no place in this kind of token"
+	}
 	switch {
 	case bit == 0 && !c.granted(name, raw):
 		return "there is a claim that was not granted, or not with this value"
@@ -157,12 +168,12 @@ func (c *comparison) granted(name, raw []byte) bool {
 
 // missing names something that the grant says and the token does not.
 func (c *comparison) missing() string {
-	want, s := hasAlways, c.grant.Subject
+	want, s := c.always, c.grant.Subject
 	for _, o := range [...]struct {
 		bit uint32
 		has bool
 	}{
-		{hasScope, len(c.grant.Scopes) > 0},
+		{hasScope, c.scoped && len(c.grant.Scopes) > 0},
 		{hasACR, s.ACR != ""},
 		{hasAMR, len(s.AMR) > 0},
 		{hasAuthTime, s.AuthTime != 0},

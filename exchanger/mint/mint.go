@@ -177,7 +177,7 @@ func asStranger(t *Token, w *work, public *jose.PublicKey) string {
 	if err != nil {
 		return "the token is not one that we would accept"
 	}
-	if parsed.KeyID() != t.KeyID || parsed.Type() != w.typ || parsed.Alg() != public.Algorithm() || len(parsed.Header()) != 3 {
+	if parsed.KeyID() != t.KeyID || !strings.EqualFold(parsed.Type(), w.typ) || parsed.Alg() != public.Algorithm() || len(parsed.Header()) != 3 {
 		return "the header differs"
 	}
 	if _, err := parsed.Verify(public, []string{public.Algorithm()}); err != nil {

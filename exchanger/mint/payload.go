@@ -33,6 +33,14 @@ func appendPayload(b []byte, g *policy.Grant, t *Token, sealed string) ([]byte, 
 	if len(g.Scopes) > 0 {
 		w.text("scope", strings.Join(g.Scopes, " "))
 	}
+	w.about(g)
+	w.plain("xqr", sealed)
+	return append(w.b, '}'), w.err
+}
+
+// about writes what a token of any kind says of whom it is about, and what policies
+// and scopes add.
+func (w *writer) about(g *policy.Grant) {
 	s := g.Subject
 	if s.ACR != "" {
 		w.text("acr", s.ACR)
@@ -58,8 +66,6 @@ func appendPayload(b []byte, g *policy.Grant, t *Token, sealed string) ([]byte, 
 	for i := range g.Claims {
 		w.value(g.Claims[i].Name, g.Claims[i].Value)
 	}
-	w.plain("xqr", sealed)
-	return append(w.b, '}'), w.err
 }
 
 // writer appends members of one JSON object.

@@ -17,12 +17,21 @@ type shape struct {
 	unsealed bool
 }
 
+// HandoverType is the typ of what a hand-over token stands for. Nothing else accepts
+// it, should it ever get out.
+const HandoverType = "handover+jwt"
+
 // shapeOf is the shape of a type of token; false for what is not minted here.
 func shapeOf(t policy.TokenType) (shape, bool) {
 	switch t {
 	case policy.TypeAccessToken, policy.TypeJWT, policy.TypeRefreshToken:
 		return shape{typ: "at+jwt", payload: appendPayload, compare: compare}, true
-	case policy.TypeIDToken, policy.TypeSAML2, policy.TypeTransaction, policy.TypeHandover, policy.TypeIDJAG:
+	case policy.TypeIDToken:
+		return shape{typ: "JWT", payload: appendIDToken, compare: compareIDToken, unsealed: true}, true
+	case policy.TypeHandover:
+		// Nobody ever sees it: it is kept, and what leaves is a handle to it.
+		return shape{typ: HandoverType, payload: appendPayload, compare: compare}, true
+	case policy.TypeSAML2, policy.TypeTransaction, policy.TypeIDJAG:
 	}
 	return shape{}, false
 }

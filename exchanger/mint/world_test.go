@@ -60,6 +60,8 @@ type wish struct {
 	scopes  []string
 	// named is the token service, main by default.
 	named string
+	// asks is the type of token, an access token by default.
+	asks policy.TokenType
 }
 
 func (w *wish) name() string {
@@ -102,7 +104,7 @@ func manifests(w *wish) *policy.Spec {
 			SelfOrigins: []string{"corp"}, SubjectClasses: []policy.Class{policy.ClassAccessToken},
 			SubjectAudience: policy.AudienceRule{Match: policy.AudienceClient},
 			Targets:         []string{images}, Scopes: []string{"contacts", "images"}, DefaultScopesSet: true,
-			TokenTypes: []policy.TokenType{policy.TypeAccessToken},
+			TokenTypes: []policy.TokenType{policy.TypeAccessToken, policy.TypeIDToken, policy.TypeHandover},
 		}},
 	}
 	for name := range w.values {
@@ -147,9 +149,13 @@ func (w *wish) decideFor(tb testing.TB, snapshot *policy.Snapshot, t *policy.Tok
 	if audiences == nil {
 		audiences = []string{images}
 	}
+	asks := policy.TypeAccessToken
+	if w.asks != "" {
+		asks = w.asks
+	}
 	d := snapshot.Decide(&policy.Request{
 		Now: start(), TokenService: w.name(), Client: policy.ClientAuth{ID: "shop/app"}, Subject: t, SubjectAs: policy.AsAccessToken,
-		Audiences: audiences, Scopes: w.scopes, ScopesGiven: w.scopes != nil, TokenType: policy.TypeAccessToken,
+		Audiences: audiences, Scopes: w.scopes, ScopesGiven: w.scopes != nil, TokenType: asks,
 	})
 	if d.Outcome != policy.Allowed {
 		tb.Fatalf("the policy does not allow: %s: %s", d.Reason, d.Detail)
