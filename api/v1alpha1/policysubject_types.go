@@ -79,7 +79,7 @@ type PolicyIssuer struct {
 
 // TokenClass is the class of a subject token.
 //
-// +kubebuilder:validation:Enum=AccessToken;IDToken;JWT;SAML2;RefreshToken;Opaque;Handover;JWTBearer;IDJAG
+// +kubebuilder:validation:Enum=AccessToken;IDToken;JWT;SAML2;RefreshToken;Opaque;Handover;JWTBearer;IDJAG;TransactionToken
 type TokenClass string
 
 // The classes of subject tokens.
@@ -102,6 +102,8 @@ const (
 	TokenClassJWTBearer TokenClass = "JWTBearer"
 	// TokenClassIDJAG is an identity assertion authorization grant.
 	TokenClassIDJAG TokenClass = "IDJAG"
+	// TokenClassTransaction is a transaction token of ours, which another one replaces.
+	TokenClassTransaction TokenClass = "TransactionToken"
 )
 
 // PolicySubject is whose tokens may be exchanged.

@@ -30,6 +30,8 @@ func (x *exchange) decide(context.Context) *policy.Refusal {
 		RequestedSubject: p.RequestedSubject,
 		Directory:        x.directory,
 		Reason:           p.Reason,
+		Details:          p.Details,
+		Context:          p.Context,
 	})
 	d := &x.decision
 	x.record.Trace = d.Trace

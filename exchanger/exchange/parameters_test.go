@@ -61,8 +61,6 @@ func TestF47EveryKnownParameterIsUsedOrRefused(t *testing.T) {
 		"reason":                            {url.Values{"reason": {"ticket 7"}}, policy.FormInvalid, nil},
 		"subject_token_proof":               {url.Values{"subject_token_proof": {"p"}}, policy.ProofInvalid, nil},
 		"handover_jkt":                      {url.Values{"handover_jkt": {"p"}}, policy.FormInvalid, nil},
-		"request_context":                   {url.Values{"request_context": {"e30"}}, policy.ParameterUnsupported, nil},
-		"request_details":                   {url.Values{"request_details": {"e30"}}, policy.ParameterUnsupported, nil},
 		"refresh_token":                     {url.Values{"refresh_token": {"r"}}, policy.ParameterUnsupported, nil},
 		"F45: authorization_details":        {url.Values{"authorization_details": {"[]"}}, policy.ParameterUnsupported, nil},
 		"F45: request":                      {url.Values{"request": {"a.b.c"}}, policy.ParameterUnsupported, nil},

@@ -74,8 +74,9 @@ func certificateOf(call *oauth.Call) *proof.Certificate {
 // presentation is the token_type of an access token: how it is to be shown (RFC
 // 9449, section 5; RFC 6750).
 func presentation(g *policy.Grant) string {
-	if g.Confirmation.JKT != "" {
+	kind := oauth.TokenTypeFor(g.TokenType)
+	if kind == oauth.TokenTypeBearer && g.Confirmation.JKT != "" {
 		return oauth.TokenTypeDPoP
 	}
-	return oauth.TokenTypeBearer
+	return kind
 }

@@ -146,6 +146,8 @@ func requestFields() []field[*policy.RequestFacts] {
 		list("scopes", func(r *policy.RequestFacts) []string { return r.Scopes }),
 		text("requestedTokenType", func(r *policy.RequestFacts) string { return r.RequestedTokenType }),
 		text("reason", func(r *policy.RequestFacts) string { return r.Reason }),
+		{"details", mapOfDyn, func(r *policy.RequestFacts) (any, bool) { return r.Details, r.Details != nil }},
+		{"context", mapOfDyn, func(r *policy.RequestFacts) (any, bool) { return r.Context, r.Context != nil }},
 		{"time", types.TimestampType, func(r *policy.RequestFacts) (any, bool) {
 			return types.Timestamp{Time: r.Time.UTC()}, !r.Time.IsZero()
 		}},

@@ -31,7 +31,9 @@ func shapeOf(t policy.TokenType) (shape, bool) {
 	case policy.TypeHandover:
 		// Nobody ever sees it: it is kept, and what leaves is a handle to it.
 		return shape{typ: HandoverType, payload: appendPayload, compare: compare}, true
-	case policy.TypeSAML2, policy.TypeTransaction, policy.TypeIDJAG:
+	case policy.TypeTransaction:
+		return shape{typ: policy.TypeHeaderTransaction, payload: appendTransaction, compare: compareTransaction}, true
+	case policy.TypeSAML2, policy.TypeIDJAG:
 	}
 	return shape{}, false
 }

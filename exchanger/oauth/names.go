@@ -17,6 +17,8 @@ const (
 	GrantJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 	// GrantRefreshToken is RFC 6749's (section 6).
 	GrantRefreshToken = "refresh_token"
+	// GrantProfileIDJAG is the profile of GrantJWTBearer whose assertions are ID-JAGs.
+	GrantProfileIDJAG = "urn:ietf:params:oauth:grant-profile:id-jag"
 	// AssertionTypeJWT is the client_assertion_type of RFC 7523.
 	AssertionTypeJWT = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 )
@@ -41,6 +43,8 @@ func TokenTypeURN(t policy.TokenType) string {
 		return URNAccessToken
 	case policy.TypeJWT:
 		return URNJWT
+	case policy.TypeTransaction:
+		return URNTransaction
 	}
 	return ""
 }
@@ -80,6 +84,8 @@ func ParsePresentedAs(param, urn string) (policy.PresentedAs, *policy.Refusal) {
 		return policy.AsIDToken, nil
 	case URNJWT:
 		return policy.AsJWT, nil
+	case URNTransaction:
+		return policy.AsTransaction, nil
 	}
 	if isOwnTokenType(urn) {
 		return policy.AsOpaque, nil

@@ -51,6 +51,9 @@ type Params struct {
 	// ActorURI is for the actor token what SubjectURI is for the subject's.
 	ActorURI string
 
+	// Details and Context are request_details and request_context.
+	Details, Context map[string]any
+
 	// Audiences and Resources are sets in the order in which they were asked.
 	Audiences []string
 	Resources []string
@@ -82,7 +85,7 @@ var served = map[string]struct { //nolint:gochecknoglobals // a table, never cha
 }{
 	GrantTokenExchange: {policy.GrantTokenExchange, []string{
 		"subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type",
-		"requested_subject", "reason", "subject_token_proof", "handover_jkt",
+		"requested_subject", "reason", "subject_token_proof", "handover_jkt", "request_details", "request_context",
 	}},
 	GrantJWTBearer: {policy.GrantJWTBearer, []string{"assertion"}},
 }
@@ -91,6 +94,7 @@ var served = map[string]struct { //nolint:gochecknoglobals // a table, never cha
 type raw struct {
 	grant, scope, assertion            string
 	subjectType, actorType, wantedType string
+	details, context                   string
 	// refused is the first parameter by name that is known and not served; given are
 	// those of one grant or another that are not empty.
 	refused string
@@ -133,6 +137,10 @@ func (p *Params) field(r *raw, name string) (into *string, known bool) {
 		return &p.SubjectTokenProof, true
 	case "handover_jkt":
 		return &p.HandoverJKT, true
+	case "request_details":
+		return &r.details, true
+	case "request_context":
+		return &r.context, true
 	}
 	return nil, slices.Contains(refusedParameters, name)
 }
@@ -149,8 +157,6 @@ var refusedParameters = []string{
 	// Dialects: vendor extensions and other grants.
 	"requested_issuer", "subject_issuer", "authorization_details", "request", "request_uri",
 	"code", "username", "password", "claims", "dpop_jkt", "refresh_token",
-	// Impersonation, proof of possession, hand-over, transaction tokens.
-	"request_context", "request_details",
 }
 
 // CheckQuery refuses a query string that carries a parameter of the endpoint:
@@ -212,6 +218,12 @@ func ParseForm(body []byte) (*Params, *policy.Refusal) {
 	}
 	p.TokenType, ref = ParseTokenType(r.wantedType)
 	if ref != nil {
+		return nil, ref
+	}
+	if p.Details, ref = parseContext("request_details", r.details); ref != nil {
+		return nil, ref
+	}
+	if p.Context, ref = parseContext("request_context", r.context); ref != nil {
 		return nil, ref
 	}
 	p.ScopeGiven = r.scope != ""

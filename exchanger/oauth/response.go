@@ -6,6 +6,8 @@ package oauth
 import (
 	"encoding/json"
 	"strconv"
+
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
 )
 
 // Token types of RFC 6749, RFC 9449 and RFC 8693 section 2.2.1.
@@ -15,6 +17,17 @@ const (
 	// TokenTypeNA is for a token that is no access token.
 	TokenTypeNA = "N_A"
 )
+
+// TokenTypeFor is the token_type of a type of token: what is no access token is N_A
+// (RFC 8693 section 2.2.1).
+func TokenTypeFor(t policy.TokenType) string {
+	switch t {
+	case policy.TypeAccessToken, policy.TypeJWT, policy.TypeRefreshToken:
+		return TokenTypeBearer
+	case policy.TypeIDToken, policy.TypeSAML2, policy.TypeTransaction, policy.TypeHandover, policy.TypeIDJAG:
+	}
+	return TokenTypeNA
+}
 
 // Response is a successful answer (RFC 8693 section 2.2.1).
 type Response struct {

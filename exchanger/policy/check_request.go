@@ -116,6 +116,10 @@ func presentedAs(class Class, as PresentedAs) *Refusal {
 		if class == ClassHandover {
 			return nil
 		}
+	case AsTransaction:
+		if class == ClassTransaction {
+			return nil
+		}
 	case AsSAML2:
 		if class == ClassSAML2 {
 			return nil

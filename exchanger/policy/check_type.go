@@ -59,6 +59,9 @@ func (j *judging) enoughLifetime() *Refusal {
 	default:
 		j.left = min(j.left, r.Subject.ExpiresAt.Sub(r.Now))
 	}
+	if most := j.request.TokenType.longest(); most > 0 {
+		j.left = min(j.left, most)
+	}
 	j.left = j.under.left(j.request.Now, j.left)
 	if j.left < minRemaining {
 		return deny(LifetimeTooShort, "less than 10 seconds would be left")

@@ -73,6 +73,9 @@ func (d *deciding) combine(chosen []*judging) (*Grant, *Refusal) {
 		g.Sealed.Lineage = append(g.Sealed.Lineage, f.link())
 	}
 	g.Sealed.Lineage = sealedFor(g.Sealed.Lineage, g.Subject.Subject)
+	if ref := d.transact(g); ref != nil {
+		return nil, ref
+	}
 	return g, nil
 }
 

@@ -61,6 +61,7 @@ var requestChecks = [...]check[*deciding]{
 	{"actorBare", (*deciding).actorBare},                     // It speaks for its own subject alone
 	{"targetsKnown", (*deciding).targetsKnown},               // Every target that was asked for, or is implied, exists
 	{"targetsTogether", (*deciding).targetsTogether},         // All targets lie in one namespace
+	{"transaction", (*deciding).transaction},                 // A transaction token is for one trust domain, has a scope, and becomes nothing else
 	{"scopesKnown", (*deciding).scopesKnown},                 // Every scope belongs to one of the targets
 	{"family", (*deciding).family},                           // A refresh token renews no more than was given, to whom it was given
 }
@@ -209,7 +210,7 @@ func (d *deciding) facts() *RequestFacts {
 		r := d.request
 		d.requestFacts = &RequestFacts{
 			Audiences: r.Audiences, Resources: r.Resources, Scopes: r.Scopes,
-			RequestedTokenType: string(r.TokenType), Reason: r.Reason, Time: r.Now,
+			RequestedTokenType: string(r.TokenType), Reason: r.Reason, Details: r.Details, Context: r.Context, Time: r.Now,
 		}
 	}
 	return d.requestFacts

@@ -47,7 +47,8 @@ func decideCases() map[string]decideCase {
 	all := map[string]decideCase{}
 	for _, part := range []map[string]decideCase{
 		requestCases(), subjectCases(), audienceCases(), chainCases(), scopeCases(), manyTargetCases(), choiceCases(), claimCases(),
-		typeCases(), assertionCases(), actorTokenCases(), actorChainCases(), mayActCases(), impersonationCases(), grantCases(), madeUnderCases(),
+		typeCases(), assertionCases(), transactionCases(), actorTokenCases(), actorChainCases(), mayActCases(), impersonationCases(),
+		grantCases(), madeUnderCases(),
 	} {
 		for name, c := range part {
 			if _, dup := all[name]; dup {

@@ -61,6 +61,8 @@ type Grant struct {
 	SAML *SAMLGrant
 	// External is the other server's part, nil where the token is minted here.
 	External *External
+	// Transaction is what only a transaction token says, nil for every other.
+	Transaction *Transaction
 	// TokenBytes bounds the minted token.
 	TokenBytes int
 }

@@ -166,6 +166,8 @@ const (
 	AsHandover    PresentedAs = "handover"
 	// AsOpaque is what an issuer's tokenTypeURI says.
 	AsOpaque PresentedAs = "opaque"
+	// AsTransaction is a transaction token of ours, to be replaced.
+	AsTransaction PresentedAs = "txn_token"
 	// AsAssertion is the assertion of the jwt-bearer grant.
 	AsAssertion PresentedAs = "assertion"
 )
@@ -201,6 +203,8 @@ type Request struct {
 	ScopesGiven bool
 	// TokenType is what is asked for.
 	TokenType TokenType
+	// Details and Context are request_details and request_context, nil when absent.
+	Details, Context map[string]any
 	// Reason is the form parameter of that name.
 	Reason string
 	// Effort is what the decision may cost, in units of at most 50 ns; it goes
@@ -242,7 +246,9 @@ type RequestFacts struct {
 	Scopes             []string
 	RequestedTokenType string
 	Reason             string
-	Time               time.Time
+	// Details and Context are request_details and request_context, nil when absent.
+	Details, Context map[string]any
+	Time             time.Time
 }
 
 // Environment names the variables that an expression may use.

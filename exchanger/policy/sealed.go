@@ -42,10 +42,14 @@ type AddedScope struct {
 // IdentifyOwn turns a verified token of this token service into facts. sealed is
 // the plaintext of its xqr claim: without one there are no facts, and no token.
 func (t *TokenService) IdentifyOwn(p Presented, sealed []byte) (*Token, *Refusal) {
-	if p.Type != "at+jwt" {
-		return nil, deny(TokenClass, "only access tokens of this token service can be exchanged")
-	}
 	tok := &Token{Issuer: SelfIssuer, Class: ClassAccessToken, Claims: p.Claims, Digest: p.Digest}
+	switch p.Type {
+	case "at+jwt":
+	case TypeHeaderTransaction:
+		tok.Class = ClassTransaction
+	default:
+		return nil, deny(TokenClass, "of this token service only access tokens can be exchanged, and transaction tokens replaced")
+	}
 	if ref := registered(tok, t.spec.Issuer); ref != nil {
 		return nil, ref
 	}
@@ -65,6 +69,9 @@ func (t *TokenService) IdentifyOwn(p Presented, sealed []byte) (*Token, *Refusal
 	}
 	tok.Subject = tok.RawSubject
 	tok.Lineage = unsealed(tok.Lineage, tok.Subject)
+	if tok.Class == ClassTransaction {
+		tok.ClientID, _ = p.Claims[claimWorkload].(string)
+	}
 	if v, present := p.Claims["scope"]; present {
 		list, ok := scopeList(v)
 		if !ok {

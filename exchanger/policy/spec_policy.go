@@ -157,6 +157,8 @@ const (
 	ClassHandover     Class = "Handover"
 	ClassJWTBearer    Class = "JWTBearer"
 	ClassIDJAG        Class = "IDJAG"
+	// ClassTransaction is a transaction token of ours.
+	ClassTransaction Class = "TransactionToken"
 )
 
 // TokenType is what an exchange can give.

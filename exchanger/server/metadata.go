@@ -39,6 +39,9 @@ type document struct {
 	TokenEndpoint string   `json:"token_endpoint"`
 	JWKSURI       string   `json:"jwks_uri"`
 	GrantTypes    []string `json:"grant_types_supported"`
+	// GrantProfiles are what assertions of the jwt-bearer grant can be besides plain
+	// ones (draft-ietf-oauth-identity-assertion-authz-grant, section 7).
+	GrantProfiles []string `json:"authorization_grant_profiles_supported"`
 	// There is no authorization endpoint; RFC 8414 wants the member all the same.
 	ResponseTypes []string `json:"response_types_supported"`
 	AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
@@ -59,7 +62,8 @@ func metadata(svc *policy.TokenService) []byte {
 		Issuer:        svc.Issuer(),
 		TokenEndpoint: base + "/token",
 		JWKSURI:       base + "/jwks",
-		GrantTypes:    []string{oauth.GrantTokenExchange},
+		GrantTypes:    []string{oauth.GrantTokenExchange, oauth.GrantJWTBearer},
+		GrantProfiles: []string{oauth.GrantProfileIDJAG},
 		ResponseTypes: []string{},
 		AuthMethods:   authMethods(svc.Methods()),
 		AuthAlgs:      jose.Algorithms(),

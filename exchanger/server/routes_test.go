@@ -143,7 +143,7 @@ func TestMetadata(t *testing.T) {
 	})
 	t.Run("R40: the grant is listed", func(t *testing.T) {
 		t.Parallel()
-		if !strings.Contains(oidc.body, `"grant_types_supported":["urn:ietf:params:oauth:grant-type:token-exchange"]`) {
+		if !strings.Contains(oidc.body, `"grant_types_supported":["urn:ietf:params:oauth:grant-type:token-exchange",`) {
 			t.Errorf("got %s", oidc.body)
 		}
 	})

@@ -24,9 +24,10 @@ type OwnKeys interface {
 // maxSkew is the largest clockSkew that a TrustedIssuer may have.
 const maxSkew = 60 * time.Second
 
-// ownType is the only typ that a token of ours has when it can be exchanged
-// (RFC 9068).
-const ownType = "at+jwt"
+// ownTypes are the typ that a token of ours has when it can be exchanged (RFC 9068),
+// or replaced (draft-ietf-oauth-transaction-tokens). What class it is, and what it is
+// presented as, is held against each other by the decision.
+var ownTypes = []string{"at+jwt", policy.TypeHeaderTransaction} //nolint:gochecknoglobals // a table, never changed
 
 // The checks that refusals of this package name.
 const (
@@ -222,8 +223,8 @@ func (v *Verifier) verify(ctx context.Context, svc *policy.TokenService, token s
 
 // verifyOwn verifies a token that this token service has issued.
 func (v *Verifier) verifyOwn(svc *policy.TokenService, c *jose.Compact, digest [sha256.Size]byte) (*remembered, *policy.Refusal) {
-	if c.Type() != ownType {
-		return nil, trust.Deny(policy.TokenClass, "a token of this token service is not of typ at+jwt")
+	if !slices.Contains(ownTypes, c.Type()) {
+		return nil, trust.Deny(policy.TokenClass, "a token of this token service is neither of typ at+jwt nor of typ "+policy.TypeHeaderTransaction)
 	}
 	if slices.Contains(svc.Spec().RevokedKeyIDs, c.KeyID()) {
 		return nil, trust.Deny(policy.TokenRevoked, "the token's key is one of revokedKeyIDs of TokenService "+svc.Name())

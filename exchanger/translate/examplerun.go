@@ -210,8 +210,11 @@ func (x *example) own(svc *policy.TokenService) (*policy.Token, *policy.Refusal)
 		x.class = policy.ClassAccessToken
 	}
 	typ := "jwt"
-	if x.class == policy.ClassAccessToken {
+	switch x.class {
+	case policy.ClassAccessToken:
 		typ = "at+jwt"
+	case policy.ClassTransaction:
+		typ = policy.TypeHeaderTransaction
 	}
 	origin, _ := svc.TrustedIssuer(x.origin)
 	facts := map[string]any{"o": x.origin, "r": origin.Spec().URL, "t": x.claims["iat"]}
@@ -250,6 +253,8 @@ func (x *example) request(svc *policy.TokenService, token, actor *policy.Token) 
 		r.SubjectAs = policy.AsJWT
 	case policy.ClassJWTBearer, policy.ClassIDJAG:
 		r.Grant, r.SubjectAs = policy.GrantJWTBearer, policy.AsAssertion
+	case policy.ClassTransaction:
+		r.SubjectAs = policy.AsTransaction
 	case policy.ClassAccessToken:
 	}
 	if r.TokenType == "" {

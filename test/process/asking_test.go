@@ -17,6 +17,7 @@ import (
 
 const (
 	grantExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+	grantBearer   = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 	assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 	typeAccess    = "urn:ietf:params:oauth:token-type:access_token"
 	typeJWT       = "urn:ietf:params:oauth:token-type:jwt"

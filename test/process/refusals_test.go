@@ -101,7 +101,7 @@ func formRefusals() map[string]refusal {
 	}
 	for _, name := range []string{
 		"requested_issuer", "subject_issuer", "authorization_details", "request", "request_uri", "assertion", "code", "username", "password",
-		"claims", "dpop_jkt", "refresh_token", "reason", "subject_token_proof", "handover_jkt", "request_context", "request_details",
+		"claims", "dpop_jkt", "refresh_token", "reason", "subject_token_proof", "handover_jkt",
 	} {
 		cases["F45 F47: "+name] = form(with(name, "x"), "ParameterUnsupported")
 	}

@@ -127,10 +127,6 @@ spec: {authentication: [{spiffe: {id: "spiffe://example.org/ns/shop/sa/x"}}]}`},
 kind: ExchangeClient
 metadata: {namespace: shop, name: x}
 spec: {authentication: [{public: {}}]}`},
-	"the jwt-bearer grant": {"ExchangeClient/shop/x", `
-kind: ExchangeClient
-metadata: {namespace: shop, name: x}
-spec: {grants: [TokenExchange, JWTBearer], authentication: [{clientSecret: {sha256: $APPDIGEST}}]}`},
 	"opaque tokens": {"ExchangeClient/shop/x", `
 kind: ExchangeClient
 metadata: {namespace: shop, name: x}
