@@ -44,7 +44,7 @@ func (w *world) translateClient(c *client) {
 	c.spec.Audiences = c.names("spec.audiences", spec.Audiences, 32)
 	c.resources(spec.Resources)
 	if spec.SAML != nil {
-		c.notSupported("spec.saml", "SAML assertions are not served yet: take the field out")
+		w.samlTarget(c, spec.SAML)
 	}
 	if oneOf(c.object, "spec.token.format", spec.Token.Format, v1alpha1.TokenFormatJWT, v1alpha1.TokenFormatOpaque) == v1alpha1.TokenFormatOpaque {
 		c.notSupported("spec.token.format", "Opaque is not served yet; served: JWT")

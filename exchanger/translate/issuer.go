@@ -81,10 +81,12 @@ func (w *world) issuerMember(i *issuer) {
 		w.jwtIssuer(i, spec.JWT)
 	case spec.Kubernetes != nil:
 		w.kubernetesIssuer(i, spec.Kubernetes)
+	case spec.SAML != nil:
+		w.samlIssuer(i, spec.SAML)
 	case isOpaque(i.api):
 		w.opaqueIssuer(i)
 	default:
-		i.notSupported("spec."+set[0], "issuers of this kind are not served yet; served: jwt, kubernetes, introspection, userInfo, refreshToken, webhook")
+		i.notSupported("spec."+set[0], "issuers of this kind are not served yet; served: jwt, kubernetes, saml, introspection, userInfo, refreshToken, webhook")
 	}
 }
 

@@ -73,6 +73,8 @@ func issuersConflict(a, b *issuer) {
 	shared := a.spec.Kind == policy.IssuerKubernetes && b.spec.Kind == policy.IssuerKubernetes
 	switch {
 	case a.spec.URL != b.spec.URL || shared:
+	case (a.spec.Kind == policy.IssuerSAML) != (b.spec.Kind == policy.IssuerSAML):
+		// An entity ID: many a provider's is the URL that it issues tokens under.
 	case a.spec.Kind.Opaque() && b.spec.Kind.Opaque():
 		both(a.object, b.object, "spec", "they have the same tokenTypeURI, which must select one of them")
 	default:

@@ -236,6 +236,9 @@ func (w *world) suspendedIssuer(i *issuer) policy.Issuer {
 	if i.api.Spec.Kubernetes != nil {
 		out.Kind = policy.IssuerKubernetes
 	}
+	if i.api.Spec.SAML != nil {
+		out.Kind = policy.IssuerSAML
+	}
 	if isOpaque(i.api) {
 		out.Kind = policy.IssuerWebhook // of the opaque kinds, whichever: nothing of it is used
 	}
@@ -246,7 +249,7 @@ func (w *world) suspendedIssuer(i *issuer) policy.Issuer {
 	}
 	for _, o := range w.issuers {
 		first := o.absent != "" && o.name < i.name
-		if o != i && o.service == i.service && (o.inForce() || first) && w.urlOf(o.api) == out.URL {
+		if o != i && o.service == i.service && (o.inForce() || first) && w.urlOf(o.api) == out.URL && (o.api.Spec.SAML == nil) == (i.api.Spec.SAML == nil) {
 			out.URL = ""
 		}
 	}
@@ -262,6 +265,8 @@ func (w *world) urlOf(api *v1alpha1.TrustedIssuer) string {
 		return w.in.LocalCluster.Issuer
 	case api.Spec.JWT != nil:
 		return string(api.Spec.JWT.Issuer.URL)
+	case api.Spec.SAML != nil:
+		return api.Spec.SAML.EntityID
 	case api.Spec.Kubernetes != nil && api.Spec.Kubernetes.Cluster.Remote != nil:
 		return string(api.Spec.Kubernetes.Cluster.Remote.Issuer.URL)
 	}

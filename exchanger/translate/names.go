@@ -205,7 +205,7 @@ func (w *world) clientConflicts() {
 			w.holdNames(c, names)
 			continue
 		}
-		claims := map[string][]string{"spec.audiences": c.spec.Audiences, "spec.resources": c.spec.Resources}
+		claims := map[string][]string{"spec.audiences": c.audienceNames(), "spec.resources": c.spec.Resources}
 		for _, field := range [...]string{"spec.audiences", "spec.resources"} {
 			for _, name := range claims[field] {
 				c.claimable(field, name, ids, names)
@@ -225,7 +225,7 @@ func (w *world) clientConflicts() {
 			c.clientID = c.spec.ID
 			c.oneTime = len(c.spec.AssertionKeys) > 0 && len(c.spec.ServiceAccounts) == 0 && len(c.spec.SecretDigests) == 0
 			w.clientByRef[c.ref()] = c
-			for _, list := range [...][]string{{c.spec.ID}, c.spec.Audiences, c.spec.Resources} {
+			for _, list := range [...][]string{{c.spec.ID}, c.audienceNames(), c.spec.Resources} {
 				for _, name := range list {
 					w.holders[[2]string{c.service.name, name}] = c
 				}
@@ -246,7 +246,7 @@ func (w *world) holdNames(c *client, names map[[2]string]*client) {
 	for _, claim := range [...]struct {
 		names []string
 		list  delegated
-	}{{c.spec.Audiences, delegatedAudiences}, {c.spec.Resources, delegatedResources}} {
+	}{{c.audienceNames(), delegatedAudiences}, {c.spec.Resources, delegatedResources}} {
 		for _, name := range claim.names {
 			key := [2]string{c.service.name, name}
 			if _, taken := names[key]; !taken && w.notOwned(c.object, name, claim.list) == "" {

@@ -164,10 +164,11 @@ func (s *service) lifetimes(in *v1alpha1.Lifetimes) {
 		s.warn("spec.lifetimes.accessToken.default is %s, longer than max, so that tokens live %s: write a default that is no longer than max", short(usual), short(most))
 		s.spec.DefaultLifetime = most
 	}
+	s.spec.SAML2.Default, s.spec.SAML2.Max = s.lifetime("spec.lifetimes.saml2", &in.SAML2)
 	for _, other := range [...]struct {
 		field string
 		given *v1alpha1.TokenLifetime
-	}{{"spec.lifetimes.idToken", &in.IDToken}, {"spec.lifetimes.saml2", &in.SAML2}} {
+	}{{"spec.lifetimes.idToken", &in.IDToken}} {
 		if usual, most := s.lifetime(other.field, other.given); usual != 5*time.Minute || most != time.Hour {
 			s.notSupported(other.field, "tokens of this type are not served yet: leave the field out")
 		}

@@ -1,0 +1,84 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package translate
+
+import (
+	"crypto/x509"
+
+	"github.com/exchequer-dev/exchequer/api/v1alpha1"
+	"github.com/exchequer-dev/exchequer/exchanger/issuer/egress"
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
+	"github.com/exchequer-dev/exchequer/exchanger/saml"
+)
+
+// samlIssuer reads an identity provider whose assertions are accepted. Its keys are
+// a key set like every other: made of its certificates, here or by whoever fetches
+// its metadata.
+func (w *world) samlIssuer(i *issuer, in *v1alpha1.SAMLIssuer) {
+	i.spec.Kind, i.spec.URL = policy.IssuerSAML, in.EntityID
+	i.spec.Classes = []policy.Class{policy.ClassSAML2}
+	i.spec.Algorithms = []string{}
+	i.exactName("spec.saml.entityID", in.EntityID)
+	i.spec.Audiences = i.names("spec.saml.audiences", in.Audiences, 32)
+	if len(i.spec.Audiences) == 0 {
+		i.invalid("spec.saml.audiences", "expected at least one: an assertion says for whom it is")
+	}
+	i.spec.SAML = &policy.SAMLIssuer{Recipient: in.Recipient}
+	switch {
+	case in.Recipient != "":
+		i.exactName("spec.saml.recipient", in.Recipient)
+	case i.service != nil:
+		i.spec.SAML.Recipient = i.service.spec.Issuer + "/token"
+	}
+	if i.spec.ForClient {
+		i.invalid("spec.use", "Client is not possible here: clients do not authenticate with assertions of SAML")
+	}
+	rules := w.dialRules(i)
+	var set members
+	set.add("certificates", len(in.Certificates) > 0)
+	set.add("metadataURL", in.MetadataURL != "")
+	if !i.exactlyOne("spec.saml", set, "certificates and metadataURL") {
+		return
+	}
+	if len(in.Certificates) > 0 {
+		i.spec.Keys.Inline = w.samlCertificates(i, in.Certificates)
+		return
+	}
+	w.samlMetadata(i, in.MetadataURL, rules)
+}
+
+func (w *world) samlMetadata(i *issuer, url v1alpha1.URL, rules egress.Rules) {
+	w.dialled(i.object, "spec.saml.metadataURL", url, rules)
+	i.spec.Keys.JWKSURL = string(url)
+}
+
+// samlCertificates makes a key set of certificates. One that is written twice is
+// there once.
+func (w *world) samlCertificates(i *issuer, list []v1alpha1.PEM) string {
+	const field = "spec.saml.certificates"
+	blocks := sortedSet(strs(list))
+	certificates, err := saml.ParseCertificates(blocks)
+	if err != nil {
+		i.invalid(field, "expected one to eight PEM blocks CERTIFICATE, one to an entry, with RSA keys of 2048 bits or more, or ECDSA keys on P-256 or P-384")
+		return ""
+	}
+	text, err := saml.KeySet(distinct(certificates))
+	if err != nil {
+		i.invalid(field, "the keys of the certificates cannot be read")
+		return ""
+	}
+	return w.keySet(i.object, field, text)
+}
+
+func distinct(list []*x509.Certificate) []*x509.Certificate {
+	seen := map[string]bool{}
+	var out []*x509.Certificate
+	for _, c := range list {
+		if !seen[string(c.Raw)] {
+			seen[string(c.Raw)] = true
+			out = append(out, c)
+		}
+	}
+	return out
+}
