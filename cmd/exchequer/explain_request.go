@@ -254,7 +254,16 @@ func (x *explainer) identify() (*policy.Token, *policy.Refusal, error) {
 	if ref := x.verify(i, c); ref != nil {
 		return nil, ref, nil
 	}
-	t, ref := i.Identify(policy.Presented{Type: c.Type(), Header: c.Header(), Claims: c.UnverifiedClaims(), Digest: sha256.Sum256([]byte(x.token))})
+	t, ref := i.Map(policy.Presented{Type: c.Type(), Header: c.Header(), Claims: c.UnverifiedClaims(), Digest: sha256.Sum256([]byte(x.token))})
+	if ref != nil {
+		return nil, ref, nil
+	}
+	var said *policy.Entry
+	if i.Spec().Directory != nil {
+		said = &policy.Entry{}
+		x.report.Notes = append(x.report.Notes, "the directory of TrustedIssuer "+i.Name()+" was NOT asked: what follows is what the endpoint would say if it had nothing to add")
+	}
+	t, ref = i.Settle(t, said)
 	return t, ref, nil
 }
 

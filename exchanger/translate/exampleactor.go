@@ -75,6 +75,8 @@ func presentedAs(c policy.Class) policy.PresentedAs {
 		return policy.AsIDToken
 	case policy.ClassJWT:
 		return policy.AsJWT
+	case policy.ClassOpaque, policy.ClassRefreshToken:
+		return policy.AsOpaque
 	}
 	return policy.AsAccessToken
 }

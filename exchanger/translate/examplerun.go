@@ -166,6 +166,9 @@ func (x *example) identify(svc *policy.TokenService) (*policy.Token, *policy.Ref
 		return x.own(svc)
 	}
 	i, _ := svc.TrustedIssuer(x.given.Issuer)
+	if i.Spec().Kind.Opaque() {
+		return x.opaque(i)
+	}
 	x.absent("iss", i.Spec().URL)
 	typ := "jwt"
 	switch {
@@ -183,7 +186,30 @@ func (x *example) identify(svc *policy.TokenService) (*policy.Token, *policy.Ref
 	if typ != "" {
 		header["typ"] = typ
 	}
-	return i.Identify(policy.Presented{Type: typ, Header: header, Claims: x.claims, Class: x.class})
+	t, ref := i.Map(policy.Presented{Type: typ, Header: header, Claims: x.claims, Class: x.class})
+	return settled(i, t, ref)
+}
+
+// opaque makes facts of what the server of an issuer would say of an opaque token.
+func (x *example) opaque(i *policy.TrustedIssuer) (*policy.Token, *policy.Refusal) {
+	if only := i.Spec().Classes[0]; x.given.TokenType != "" && policy.Class(x.given.TokenType) != only {
+		return nil, &policy.Refusal{Reason: policy.TokenClass, Check: "subjectToken", Detail: "tokens of issuer " + i.Name() + " are of class " + string(only)}
+	}
+	x.class = i.Spec().Classes[0]
+	t, ref := i.MapOpaque(&policy.Said{Claims: x.claims, At: x.now}, x.now)
+	return settled(i, t, ref)
+}
+
+// settled is a subject of whom a directory, where there is one, had nothing to add:
+// an example says in its claims what it is about.
+func settled(i *policy.TrustedIssuer, t *policy.Token, ref *policy.Refusal) (*policy.Token, *policy.Refusal) {
+	switch {
+	case ref != nil:
+		return nil, ref
+	case i.Spec().Directory != nil:
+		return i.Settle(t, &policy.Entry{})
+	}
+	return i.Settle(t, nil)
 }
 
 // assertion fills in what every assertion of the jwt-bearer grant has.

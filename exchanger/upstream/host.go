@@ -201,6 +201,9 @@ func read(resp *http.Response, refusals []int) (*answer, error) {
 		return nil, failed(ResultTooLarge, "its answer is above its limit")
 	}
 	doc, err := jose.DecodeStrict(body, maxDepth)
+	if err != nil && no {
+		return &answer{status: status}, nil // for who reads refusals by their status
+	}
 	if err != nil {
 		return nil, failed(ResultMalformed, "its answer is not one strict JSON object")
 	}
