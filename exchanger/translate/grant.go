@@ -146,8 +146,8 @@ func (p *grant) byName() bool {
 // policyToken reads what the token may be.
 func (w *world) policyToken(p *grant) {
 	t := &p.api.Spec.Token
-	served := []v1alpha1.IssuedTokenType{v1alpha1.IssuedAccessToken, v1alpha1.IssuedJWT, v1alpha1.IssuedSAML2}
-	known := append(slices.Clone(served), v1alpha1.IssuedIDToken, v1alpha1.IssuedTransactionToken, v1alpha1.IssuedHandover)
+	served := []v1alpha1.IssuedTokenType{v1alpha1.IssuedAccessToken, v1alpha1.IssuedJWT, v1alpha1.IssuedSAML2, v1alpha1.IssuedTransactionToken}
+	known := append(slices.Clone(served), v1alpha1.IssuedIDToken, v1alpha1.IssuedHandover)
 	for _, v := range manyOf(p.object, "spec.token.types", t.Types, served[:1], served, known) {
 		p.spec.TokenTypes = append(p.spec.TokenTypes, policy.TokenType(v))
 	}
