@@ -12,6 +12,9 @@ import (
 )
 
 func (x *exchange) mint(ctx context.Context) *policy.Refusal {
+	if g, ok := x.decision.Grant(); ok && g.SAML != nil {
+		return x.mintAssertion()
+	}
 	current, _ := x.Keys.Current(x.call.Service.Name())
 	t, ref := x.minter.Mint(ctx, &x.decision, current, x.Now)
 	if ref != nil {

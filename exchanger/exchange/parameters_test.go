@@ -33,7 +33,7 @@ func TestF47EveryKnownParameterIsUsedOrRefused(t *testing.T) {
 		"R8: subject_token_type missing":    {url.Values{"subject_token_type": nil}, policy.FormInvalid, nil},
 		"R7: subject_token missing":         {url.Values{"subject_token": nil}, policy.FormInvalid, nil},
 		"subject_token_type id_token":       {url.Values{"subject_token_type": {urn + "id_token"}}, policy.TokenClass, nil},
-		"subject_token_type saml2":          {url.Values{"subject_token_type": {urn + "saml2"}}, policy.FormInvalid, nil},
+		"subject_token_type saml2":          {url.Values{"subject_token_type": {urn + "saml2"}}, policy.TokenMalformed, nil},
 		"subject_token_type saml1":          {url.Values{"subject_token_type": {urn + "saml1"}}, policy.FormInvalid, nil},
 		"subject_token_type refresh":        {url.Values{"subject_token_type": {urn + "refresh_token"}}, policy.FormInvalid, nil},
 		"R10: actor_token_type alone":       {url.Values{"actor_token_type": {urn + "jwt"}}, policy.FormInvalid, nil},

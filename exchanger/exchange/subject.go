@@ -9,6 +9,7 @@ import (
 
 	"github.com/exchequer-dev/exchequer/exchanger/audit"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
+	"github.com/exchequer-dev/exchequer/exchanger/subject/trust"
 )
 
 func (x *exchange) verifySubject(ctx context.Context) *policy.Refusal {
@@ -17,6 +18,8 @@ func (x *exchange) verifySubject(ctx context.Context) *policy.Refusal {
 	switch p := x.params; p.SubjectAs { //nolint:exhaustive // every other token says whose it is
 	case policy.AsOpaque:
 		t, ref = x.Subjects.VerifyOpaque(ctx, x.call.Service, p.SubjectURI, p.SubjectToken, x.now)
+	case policy.AsSAML2:
+		t, ref = x.verifyAssertion(ctx, p.SubjectToken, trust.Subject)
 	default:
 		t, ref = x.Subjects.Verify(ctx, x.call.Service, p.SubjectToken, x.now)
 	}
@@ -37,6 +40,11 @@ func (x *exchange) verifyActor(ctx context.Context) *policy.Refusal {
 		return nil
 	}
 	verify := x.Subjects.VerifyActor
+	if x.params.ActorAs == policy.AsSAML2 {
+		verify = func(ctx context.Context, _ *policy.TokenService, token string, _ time.Time) (*policy.Token, *policy.Refusal) {
+			return x.verifyAssertion(ctx, token, trust.Actor)
+		}
+	}
 	if uri := x.params.ActorURI; uri != "" {
 		verify = func(ctx context.Context, svc *policy.TokenService, token string, now time.Time) (*policy.Token, *policy.Refusal) {
 			return x.Subjects.VerifyOpaqueActor(ctx, svc, uri, token, now)

@@ -172,7 +172,6 @@ func TestRefusedForms(t *testing.T) {
 		"F32: an unknown subject_token_type":                {set("subject_token_type", "urn:ietf:params:oauth:token-type:example"), form},
 		"F32: subject_token_type in capitals":               {set("subject_token_type", strings.ToUpper(URNJWT)), form},
 		"F32: saml1":                                        {set("subject_token_type", "urn:ietf:params:oauth:token-type:saml1"), form},
-		"F32: saml2":                                        {set("subject_token_type", URNSAML2), form},
 		"F32: a refresh token":                              {set("subject_token_type", URNRefreshToken), form},
 		"F32: a hand-over token":                            {set("subject_token_type", URIHandover), form},
 		"F32: an unknown actor_token_type":                  {set("actor_token", "a.b.c", "actor_token_type", "urn:ietf:params:oauth:token-type:example"), form},

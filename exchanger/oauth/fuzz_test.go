@@ -16,7 +16,7 @@ import (
 // encode writes the parameters as a form again.
 func (p *Params) encode() string {
 	v := url.Values{"audience": p.Audiences, "resource": p.Resources}
-	urn := map[policy.PresentedAs]string{policy.AsAccessToken: URNAccessToken, policy.AsIDToken: URNIDToken, policy.AsJWT: URNJWT}
+	urn := map[policy.PresentedAs]string{policy.AsAccessToken: URNAccessToken, policy.AsIDToken: URNIDToken, policy.AsJWT: URNJWT, policy.AsSAML2: URNSAML2}
 	wanted := map[policy.TokenType]string{
 		policy.TypeAccessToken: URNAccessToken, policy.TypeJWT: URNJWT, policy.TypeIDToken: URNIDToken, policy.TypeRefreshToken: URNRefreshToken,
 		policy.TypeSAML2: URNSAML2, policy.TypeTransaction: URNTransaction, policy.TypeIDJAG: URNIDJAG, policy.TypeHandover: URIHandover,

@@ -45,6 +45,8 @@ func TokenTypeURN(t policy.TokenType) string {
 		return URNJWT
 	case policy.TypeTransaction:
 		return URNTransaction
+	case policy.TypeSAML2:
+		return URNSAML2
 	}
 	return ""
 }
@@ -86,11 +88,13 @@ func ParsePresentedAs(param, urn string) (policy.PresentedAs, *policy.Refusal) {
 		return policy.AsJWT, nil
 	case URNTransaction:
 		return policy.AsTransaction, nil
+	case URNSAML2:
+		return policy.AsSAML2, nil
 	}
 	if isOwnTokenType(urn) {
 		return policy.AsOpaque, nil
 	}
-	return "", invalid(param + " must be " + URNAccessToken + ", or the same with id_token or jwt at its end")
+	return "", invalid(param + " must be " + URNAccessToken + ", or the same with id_token, jwt or saml2 at its end")
 }
 
 // isOwnTokenType says whether a token type can be a TrustedIssuer's own: an absolute

@@ -72,7 +72,7 @@ func formRefusals() map[string]refusal {
 		"F29: an empty subject_token":    form(with("subject_token", ""), "FormInvalid"),
 		"R8 F30: no subject_token_type":  form(with("subject_token_type"), "FormInvalid"),
 		"F32: an unknown type":           form(with("subject_token_type", "urn:example:mine"), "FormInvalid"),
-		"R26: SAML as the subject":       form(with("subject_token_type", "urn:ietf:params:oauth:token-type:saml2"), "FormInvalid"),
+		"R26: a JWT as SAML":             form(with("subject_token_type", "urn:ietf:params:oauth:token-type:saml2"), "TokenMalformed"),
 		"a refresh token as the subject": form(with("subject_token_type", typeRefresh), "FormInvalid"),
 		"F31 R10: an actor without type": form(with("actor_token", "a.b.c"), "FormInvalid"),
 		"F31 R10: an actor type alone":   form(with("actor_token_type", typeAccess), "FormInvalid"),
