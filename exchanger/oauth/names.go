@@ -43,6 +43,12 @@ func TokenTypeURN(t policy.TokenType) string {
 		return URNAccessToken
 	case policy.TypeJWT:
 		return URNJWT
+	case policy.TypeIDToken:
+		return URNIDToken
+	case policy.TypeRefreshToken:
+		return URNRefreshToken
+	case policy.TypeHandover:
+		return URIHandover
 	case policy.TypeTransaction:
 		return URNTransaction
 	case policy.TypeSAML2:
@@ -86,6 +92,8 @@ func ParsePresentedAs(param, urn string) (policy.PresentedAs, *policy.Refusal) {
 		return policy.AsIDToken, nil
 	case URNJWT:
 		return policy.AsJWT, nil
+	case URIHandover:
+		return policy.AsHandover, nil
 	case URNTransaction:
 		return policy.AsTransaction, nil
 	case URNSAML2:

@@ -59,9 +59,11 @@ type Params struct {
 	Resources []string
 
 	// Scopes are those asked for, without duplicates; ScopeGiven tells a request
-	// without the parameter.
-	Scopes     []string
-	ScopeGiven bool
+	// without the parameter. OfflineAccess stands for the one that is no scope of
+	// anybody's, offline_access, whether or not there are others.
+	Scopes        []string
+	ScopeGiven    bool
+	OfflineAccess bool
 
 	// TokenType is what requested_token_type asks for.
 	TokenType policy.TokenType
@@ -87,7 +89,8 @@ var served = map[string]struct { //nolint:gochecknoglobals // a table, never cha
 		"subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type",
 		"requested_subject", "reason", "subject_token_proof", "handover_jkt", "request_details", "request_context",
 	}},
-	GrantJWTBearer: {policy.GrantJWTBearer, []string{"assertion"}},
+	GrantJWTBearer:    {policy.GrantJWTBearer, []string{"assertion"}},
+	GrantRefreshToken: {policy.GrantRefresh, []string{"refresh_token"}},
 }
 
 // raw holds the values that can be judged only once all of them are known.
@@ -117,6 +120,8 @@ func (p *Params) field(r *raw, name string) (into *string, known bool) {
 		return &p.ClientAssertion, true
 	case "subject_token":
 		return &p.SubjectToken, true
+	case "refresh_token":
+		return &p.RefreshToken, true
 	case "assertion":
 		return &r.assertion, true
 	case "subject_token_type":
@@ -156,7 +161,7 @@ var common = []string{ //nolint:gochecknoglobals // a table, never changed
 var refusedParameters = []string{
 	// Dialects: vendor extensions and other grants.
 	"requested_issuer", "subject_issuer", "authorization_details", "request", "request_uri",
-	"code", "username", "password", "claims", "dpop_jkt", "refresh_token",
+	"code", "username", "password", "claims", "dpop_jkt",
 }
 
 // CheckQuery refuses a query string that carries a parameter of the endpoint:
@@ -226,12 +231,27 @@ func ParseForm(body []byte) (*Params, *policy.Refusal) {
 	if p.Context, ref = parseContext("request_context", r.context); ref != nil {
 		return nil, ref
 	}
-	p.ScopeGiven = r.scope != ""
-	p.Scopes, ref = ParseScope(r.scope)
-	if ref != nil {
+	if ref = p.scopes(r.scope); ref != nil {
 		return nil, ref
 	}
 	return p, p.handover()
+}
+
+// scopeOffline asks for a refresh token that outlives the subject token (OpenID
+// Connect Core section 11). It is never in a token's scope.
+const scopeOffline = "offline_access"
+
+func (p *Params) scopes(text string) (ref *policy.Refusal) {
+	if p.Scopes, ref = ParseScope(text); ref != nil {
+		return ref
+	}
+	if i := slices.Index(p.Scopes, scopeOffline); i >= 0 {
+		p.Scopes = slices.Delete(p.Scopes, i, i+1)
+		// What is renewed already is as it was given.
+		p.OfflineAccess = p.Grant != policy.GrantRefresh
+	}
+	p.ScopeGiven = len(p.Scopes) > 0
+	return nil
 }
 
 // handover checks the key that a hand-over token is to be bound to: an RFC 7638
@@ -301,6 +321,9 @@ func (p *Params) tokens(r *raw) *policy.Refusal {
 		p.SubjectToken, p.SubjectAs = r.assertion, policy.AsAssertion
 		return bare("assertion", p.SubjectToken)
 	case policy.GrantRefresh:
+		if p.RefreshToken == "" {
+			return invalid("refresh_token is missing")
+		}
 		return bare("refresh_token", p.RefreshToken)
 	}
 	return nil
@@ -356,6 +379,9 @@ func (p *Params) exchanged(r *raw) (ref *policy.Refusal) {
 	}
 	if p.ActorAs, ref = ParsePresentedAs("actor_token_type", r.actorType); ref != nil {
 		return ref
+	}
+	if p.ActorAs == policy.AsHandover {
+		return invalid("actor_token_type: nobody acts by a hand-over token")
 	}
 	if p.ActorAs == policy.AsOpaque {
 		p.ActorURI = r.actorType

@@ -38,6 +38,8 @@ type Response struct {
 	ExpiresIn int64
 	// Scope is what the token has; empty is left out.
 	Scope string
+	// RefreshToken is left out where there is none.
+	RefreshToken string
 }
 
 // AppendJSON appends the answer's body to dst.
@@ -48,6 +50,9 @@ func (r *Response) AppendJSON(dst []byte) []byte {
 	dst = strconv.AppendInt(append(dst, `,"expires_in":`...), r.ExpiresIn, 10)
 	if r.Scope != "" {
 		dst = appendString(append(dst, `,"scope":`...), r.Scope)
+	}
+	if r.RefreshToken != "" {
+		dst = appendString(append(dst, `,"refresh_token":`...), r.RefreshToken)
 	}
 	return append(dst, '}')
 }

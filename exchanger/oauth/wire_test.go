@@ -146,12 +146,16 @@ func TestResponseOnTheWire(t *testing.T) {
 		want     string
 	}{
 		"R15, R16, R17, R18, R19, R20: all members, and no refresh token": {
-			Response{"a.b.c", URNAccessToken, TokenTypeBearer, 300, "images contacts"},
+			Response{AccessToken: "a.b.c", IssuedTokenType: URNAccessToken, TokenType: TokenTypeBearer, ExpiresIn: 300, Scope: "images contacts"},
 			`{"access_token":"a.b.c","issued_token_type":"urn:ietf:params:oauth:token-type:access_token","token_type":"Bearer","expires_in":300,"scope":"images contacts"}`,
 		},
 		"F44: no scope, no member": {
-			Response{"a.b.c", URNJWT, TokenTypeNA, 10, ""},
+			Response{AccessToken: "a.b.c", IssuedTokenType: URNJWT, TokenType: TokenTypeNA, ExpiresIn: 10},
 			`{"access_token":"a.b.c","issued_token_type":"urn:ietf:params:oauth:token-type:jwt","token_type":"N_A","expires_in":10}`,
+		},
+		"a refresh token": {
+			Response{AccessToken: "a.b.c", IssuedTokenType: URNRefreshToken, TokenType: TokenTypeBearer, ExpiresIn: 10, RefreshToken: "xqf_r"},
+			`{"access_token":"a.b.c","issued_token_type":"urn:ietf:params:oauth:token-type:refresh_token","token_type":"Bearer","expires_in":10,"refresh_token":"xqf_r"}`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -183,7 +187,7 @@ func TestJSONIsAlwaysJSON(t *testing.T) {
 }
 
 func BenchmarkResponse(b *testing.B) {
-	r := Response{strings.Repeat("eyJhbGciOiJFUzI1NiJ9", 40), URNAccessToken, TokenTypeBearer, 300, "images"}
+	r := Response{AccessToken: strings.Repeat("eyJhbGciOiJFUzI1NiJ9", 40), IssuedTokenType: URNAccessToken, TokenType: TokenTypeBearer, ExpiresIn: 300, Scope: "images"}
 	buf := make([]byte, 0, 4096)
 	b.ReportAllocs()
 	for b.Loop() {
