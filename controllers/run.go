@@ -152,24 +152,10 @@ func (op *Operator) publishLess(ctx context.Context, in *translate.Input, result
 }
 
 func (op *Operator) translate(in *translate.Input) translate.Result {
-	in.Now, in.Compiler, in.Check, in.CheckKeySet, in.KeyStatus = op.options.Now().UTC(), op.compiler, op.compiler.Check, checkKeySet, op.issuers.keyStatus
+	in.Now, in.Compiler, in.Check, in.CheckKeySet, in.CheckBundle, in.KeyStatus = op.options.Now().UTC(), op.compiler, op.compiler.Check, jose.CheckKeySet, jose.CheckBundle, op.issuers.keyStatus
 	in.Verdicts = op.verdicts
 	in.LocalCluster = op.issuers.localCluster()
 	return translate.Translate(*in)
-}
-
-// checkKeySet refuses a key set of which no key can verify anything.
-func checkKeySet(set []byte) error {
-	parsed, warnings, err := jose.ParseKeySet(set, jose.KeySetOptions{})
-	switch {
-	case err != nil:
-		return err
-	case parsed.Len() == 0 && len(warnings) > 0:
-		return errors.New("no key is usable: " + warnings[0].String())
-	case parsed.Len() == 0:
-		return errors.New("no key is usable")
-	}
-	return nil
 }
 
 // outdated says whether the CRDs are older than this controller. What an older

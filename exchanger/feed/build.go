@@ -6,7 +6,6 @@ package feed
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -88,7 +87,7 @@ func (b *Builder) Build(objects []*Object, former map[string]*Object, revision u
 		Secrets: map[types.NamespacedName]map[string][]byte{}, ConfigMaps: map[types.NamespacedName]map[string]string{},
 		Namespaces: map[string]map[string]string{}, OperatorNamespace: b.namespace, Serve: !b.cluster, LocalCluster: b.local, Anywhere: b.keyStatus == nil, Now: b.now().UTC(),
 		Compiler: b.compiler, Check: b.compiler.Check, KeyStatus: b.keyStatus,
-		CheckKeySet: checkKeySet,
+		CheckKeySet: jose.CheckKeySet, CheckBundle: jose.CheckBundle,
 	}
 	for _, o := range objects {
 		g.take(o)
@@ -112,20 +111,6 @@ func (b *Builder) Build(objects []*Object, former map[string]*Object, revision u
 // inForce are the objects that the next change is compared with: what was refused
 // as a whole never was there.
 func (b *Build) inForce() map[string]*Object { return b.admitted }
-
-// checkKeySet refuses a key set of which no key can verify anything.
-func checkKeySet(set []byte) error {
-	parsed, warnings, err := jose.ParseKeySet(set, jose.KeySetOptions{})
-	switch {
-	case err != nil:
-		return err
-	case parsed.Len() == 0 && len(warnings) > 0:
-		return errors.New("no key is usable: " + warnings[0].String())
-	case parsed.Len() == 0:
-		return errors.New("no key is usable")
-	}
-	return nil
-}
 
 // Find returns the object of a status.
 func (b *Build) Find(s *translate.ObjectStatus) (*Object, bool) {

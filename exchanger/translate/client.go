@@ -141,6 +141,7 @@ func (o *object) shorterThanMax(field string, d v1alpha1.Duration) time.Duration
 func (c *client) sortCredentials() {
 	c.spec.SecretDigests = sortedSet(c.spec.SecretDigests)
 	c.spec.AssertionKeys = sortedSet(c.spec.AssertionKeys)
+	c.sortIdentities()
 	slices.SortFunc(c.spec.ServiceAccounts, func(a, b policy.ServiceAccount) int {
 		return compare(a.Issuer+"\x00"+a.Name+"\x00"+a.UID, b.Issuer+"\x00"+b.Name+"\x00"+b.UID)
 	})

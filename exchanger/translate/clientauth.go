@@ -35,8 +35,14 @@ func (w *world) authentication(c *client, field string, in *v1alpha1.ClientAuthe
 		w.privateKeyJWT(c, field, in.PrivateKeyJWT)
 	case in.ClientSecret != nil:
 		w.clientSecret(c, field, in.ClientSecret)
-	default:
-		c.notSupported(field, "it is not served yet; served: kubernetesServiceAccount, privateKeyJWT, clientSecret")
+	case in.MutualTLS != nil:
+		w.mutualTLS(c, field, in.MutualTLS)
+	case in.SPIFFE != nil:
+		w.spiffe(c, field, in.SPIFFE)
+	case in.Public != nil:
+		if c.spec.Public = true; len(c.api.Spec.Authentication) > 1 {
+			c.invalid(field, "public stands alone: a client that can keep a secret is not public")
+		}
 	}
 }
 

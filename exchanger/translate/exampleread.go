@@ -17,10 +17,7 @@ import (
 // unservedExample names the first part of an example that this build does not
 // serve.
 func unservedExample(g *v1alpha1.ExampleRequest) string {
-	switch {
-	case g.Proof != nil:
-		return "proof"
-	case !servedExample(g.TokenType):
+	if !servedExample(g.TokenType) {
 		return "tokenType"
 	}
 	return ""
@@ -87,6 +84,9 @@ func newExample(e *v1alpha1.Example, origins, actors func() []string) (*example,
 	}
 	if t := g.RequestedTokenType; t != "" && !slices.Contains(v1alpha1.RequestedTokenTypes(), t) {
 		return nil, fmt.Errorf("given.requestedTokenType: expected one of %s", join(v1alpha1.RequestedTokenTypes()))
+	}
+	if p := g.Proof; p != nil && (isThumbprint(p.JKT) == isThumbprint(p.X5TS256)) {
+		return nil, errors.New("given.proof: expected one of jkt and x5t#S256, a SHA-256 thumbprint of 43 base64url characters")
 	}
 	if err := x.readActor(g.Actor, actors); err != nil {
 		return nil, err

@@ -272,6 +272,12 @@ func (x *example) request(svc *policy.TokenService, token, actor *policy.Token) 
 	if actor != nil {
 		r.ActorAs = presentedAs(actor.Class)
 	}
+	if asking, ok := svc.Client(x.given.Client); ok {
+		r.Client.Public = asking.Spec().Public
+	}
+	if p := x.given.Proof; p != nil {
+		r.Proof = policy.Proof{JKT: p.JKT, X5T: p.X5TS256}
+	}
 	switch x.class {
 	case policy.ClassIDToken:
 		r.SubjectAs = policy.AsIDToken

@@ -77,8 +77,6 @@ func (w *world) policyClient(p *grant, field string, in *v1alpha1.PolicyClient) 
 		p.invalid(field+".namespaceSelector", "it belongs to selector")
 	case in.Public && in.Name == "":
 		p.invalid(field+".public", "public clients are admitted by name only")
-	case in.Public:
-		p.notSupported(field+".public", "public clients are not served yet: take the field out")
 	case in.All:
 		p.spec.AllClients = true
 		p.warn("%s: all: true admits every client of the TokenService, now and later", field)
@@ -102,6 +100,12 @@ func (w *world) namedClient(p *grant, in *v1alpha1.PolicyClient) {
 		return
 	}
 	p.spec.Clients = append(p.spec.Clients, c.spec.ID)
+	switch {
+	case in.Public:
+		p.spec.PublicClients = sortedSet(append(p.spec.PublicClients, c.spec.ID))
+	case c.spec.Public:
+		p.warn("clients: %s is a public client, which is admitted with public: true only", c.spec.ID)
+	}
 }
 
 func (w *world) selectedClients(p *grant, field string, in *v1alpha1.PolicyClient) {
@@ -154,7 +158,7 @@ func (w *world) policyToken(p *grant) {
 	p.spec.Lifetime = p.shorterThanMax("spec.token.lifetime", t.Lifetime)
 	p.spec.Claims = w.claims(p.object, "spec.token.claims", policy.EnvPolicy, t.Claims)
 	if b := oneOf(p.object, "spec.token.binding", t.Binding, v1alpha1.BindingPreserve, v1alpha1.BindingRebind, v1alpha1.BindingRequire); b != v1alpha1.BindingPreserve {
-		p.notSupported("spec.token.binding", "%s is not served yet; served: Preserve", b)
+		p.spec.Binding = policy.Binding(b)
 	}
 	if r := oneOf(p.object, "spec.token.refresh", t.Refresh, v1alpha1.RefreshNone, v1alpha1.RefreshBounded, v1alpha1.RefreshOffline); r != v1alpha1.RefreshNone {
 		p.notSupported("spec.token.refresh", "%s is not served yet; served: None", r)

@@ -91,8 +91,12 @@ func (w *world) policyAudience(p *grant, in *v1alpha1.AudienceRule) {
 	const field = "spec.subject.audience"
 	match := oneOf(p.object, field+".match", in.Match, v1alpha1.AudienceClient, v1alpha1.AudienceIssuer, v1alpha1.AudienceAnyOf)
 	p.spec.SubjectAudience.Match = policy.AudienceMatch(match)
-	if match != v1alpha1.AudienceClient && !p.byName() {
-		p.invalid(field+".match", "%s needs every entry of clients to be a name: it lets a client exchange tokens that were not made for it", match)
+	switch {
+	case match == v1alpha1.AudienceClient || p.byName():
+	case p.api.Spec.Token.Binding == v1alpha1.BindingRequire:
+		p.spec.BoundSubject = true
+	default:
+		p.invalid(field+".match", "%s needs every entry of clients to be a name, or token.binding: Require: it lets a client exchange tokens that were not made for it", match)
 	}
 	anyOf := p.names(field+".anyOf", in.AnyOf, 32)
 	parties := p.names(field+".authorizedParties", in.AuthorizedParties, 32)

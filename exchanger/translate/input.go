@@ -48,6 +48,8 @@ type Input struct {
 	Check func(env policy.Environment, want policy.ResultType, expression string) (warnings []string, err error)
 	// CheckKeySet reads a JWK Set of public keys; an error says why none is usable.
 	CheckKeySet func([]byte) error
+	// CheckBundle does the same for a trust bundle of SPIFFE; nil takes any key set.
+	CheckBundle func([]byte) error
 	// KeyStatus tells about the keys of a TrustedIssuer of which this process fetches
 	// them; nil where it does not.
 	KeyStatus func(issuer string) KeyStatus

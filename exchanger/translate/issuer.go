@@ -83,6 +83,8 @@ func (w *world) issuerMember(i *issuer) {
 		w.kubernetesIssuer(i, spec.Kubernetes)
 	case spec.SAML != nil:
 		w.samlIssuer(i, spec.SAML)
+	case spec.SPIFFE != nil:
+		w.spiffeIssuer(i, spec.SPIFFE)
 	case isOpaque(i.api):
 		w.opaqueIssuer(i)
 	default:

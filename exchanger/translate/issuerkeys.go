@@ -98,23 +98,31 @@ func (w *world) inlineKeys(o *object, field string, set *v1alpha1.JSONWebKeySet)
 
 // keysOfConfigMap reads a key set out of a ConfigMap.
 func (w *world) keysOfConfigMap(o *object, field, namespace string, ref *v1alpha1.KeyReference) string {
+	text, ok := w.configMapText(o, field, namespace, ref)
+	if !ok {
+		return ""
+	}
+	return w.keySet(o, field, []byte(text))
+}
+
+// configMapText is one key of a ConfigMap; what is missing is said.
+func (w *world) configMapText(o *object, field, namespace string, ref *v1alpha1.KeyReference) (string, bool) {
 	at := types.NamespacedName{Namespace: namespace, Name: ref.Name}
 	data, ok := w.in.ConfigMaps[at]
 	o.hangsOnData("ConfigMap", at, ok, w.in.ConfigMapVersions)
 	if permit := w.in.ConfigMapsDenied[namespace]; !ok && permit != "" {
 		o.unresolved(v1alpha1.ReasonRefNotPermitted, field, "the ConfigMaps of namespace %s may not be read: %s", namespace, permit)
-		return ""
+		return "", false
 	}
 	if !ok {
 		o.unresolved(v1alpha1.ReasonRefNotFound, field, "there is no ConfigMap %s in namespace %s", ref.Name, namespace)
-		return ""
+		return "", false
 	}
 	text, ok := data[ref.Key]
 	if !ok {
 		o.unresolved(v1alpha1.ReasonRefNotFound, field, "ConfigMap %s in namespace %s has no key %q", ref.Name, namespace, ref.Key)
-		return ""
 	}
-	return w.keySet(o, field, []byte(text))
+	return text, ok
 }
 
 // maxKeySet bounds a key set: 50 keys, each with its certificate chain about 5 KiB.
@@ -126,24 +134,8 @@ var privateMembers = [...]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 // keySet refuses private keys, which everybody who may read the object has seen,
 // and sets of which no key is usable.
 func (w *world) keySet(o *object, field string, text []byte) string {
-	if len(text) > maxKeySet {
-		o.invalid(field, "expected at most %d bytes, found %d", maxKeySet, len(text))
+	if !o.publicKeys(field, text) {
 		return ""
-	}
-	var set struct {
-		Keys []map[string]json.RawMessage `json:"keys"`
-	}
-	if err := json.Unmarshal(text, &set); err != nil || len(set.Keys) == 0 {
-		o.invalid(field, `expected a JWK Set: {"keys": [...]} with at least one key`)
-		return ""
-	}
-	for n, key := range set.Keys {
-		for _, m := range privateMembers {
-			if _, there := key[m]; there {
-				o.invalid(fmt.Sprintf("%s.keys[%d].%s", field, n, m), "it belongs to a private key: take it out, and replace the key, because it has been written down here")
-				return ""
-			}
-		}
 	}
 	checked := w.checkKeySet(text)
 	if checked.err != nil {
@@ -151,6 +143,30 @@ func (w *world) keySet(o *object, field string, text []byte) string {
 		return ""
 	}
 	return checked.text
+}
+
+// publicKeys refuses what is no key set of bearable size, and private keys in it.
+func (o *object) publicKeys(field string, text []byte) bool {
+	if len(text) > maxKeySet {
+		o.invalid(field, "expected at most %d bytes, found %d", maxKeySet, len(text))
+		return false
+	}
+	var set struct {
+		Keys []map[string]json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(text, &set); err != nil || len(set.Keys) == 0 {
+		o.invalid(field, `expected a JWK Set: {"keys": [...]} with at least one key`)
+		return false
+	}
+	for n, key := range set.Keys {
+		for _, m := range privateMembers {
+			if _, there := key[m]; there {
+				o.invalid(fmt.Sprintf("%s.keys[%d].%s", field, n, m), "it belongs to a private key: take it out, and replace the key, because it has been written down here")
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // keySetResult is a key set that was read. Equal ones share the text.
@@ -239,6 +255,9 @@ func (w *world) suspendedIssuer(i *issuer) policy.Issuer {
 	if i.api.Spec.SAML != nil {
 		out.Kind = policy.IssuerSAML
 	}
+	if s := i.api.Spec.SPIFFE; s != nil {
+		out.Kind, out.TrustDomain = policy.IssuerSPIFFE, s.TrustDomain
+	}
 	if isOpaque(i.api) {
 		out.Kind = policy.IssuerWebhook // of the opaque kinds, whichever: nothing of it is used
 	}
@@ -265,6 +284,8 @@ func (w *world) urlOf(api *v1alpha1.TrustedIssuer) string {
 		return w.in.LocalCluster.Issuer
 	case api.Spec.JWT != nil:
 		return string(api.Spec.JWT.Issuer.URL)
+	case api.Spec.SPIFFE != nil:
+		return "spiffe://" + api.Spec.SPIFFE.TrustDomain
 	case api.Spec.SAML != nil:
 		return api.Spec.SAML.EntityID
 	case api.Spec.Kubernetes != nil && api.Spec.Kubernetes.Cluster.Remote != nil:

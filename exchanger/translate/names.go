@@ -185,6 +185,7 @@ func isOurs(issuer, name string) bool {
 // clientConflicts gives every name to one client. IDs come first: nobody can have
 // another client's. Then, in the order (namespace, name), audiences and resources.
 func (w *world) clientConflicts() {
+	w.identityConflicts()
 	ids := map[[2]string]*client{}
 	for _, c := range w.clients {
 		if c.valid() && c.service != nil {
@@ -223,7 +224,8 @@ func (w *world) clientConflicts() {
 	for _, c := range w.clients {
 		if c.inForce() {
 			c.clientID = c.spec.ID
-			c.oneTime = len(c.spec.AssertionKeys) > 0 && len(c.spec.ServiceAccounts) == 0 && len(c.spec.SecretDigests) == 0
+			c.oneTime = len(c.spec.AssertionKeys) > 0 && len(c.spec.ServiceAccounts) == 0 && len(c.spec.SecretDigests) == 0 &&
+				len(c.spec.Certificates) == 0 && len(c.spec.SPIFFE) == 0
 			w.clientByRef[c.ref()] = c
 			for _, list := range [...][]string{{c.spec.ID}, c.audienceNames(), c.spec.Resources} {
 				for _, name := range list {

@@ -40,9 +40,11 @@ func (w *world) translateService(s *service) {
 	s.limits(&spec.Limits)
 	audiences := s.names("spec.clientAssertionAudiences", spec.ClientAssertionAudiences, 16)
 	s.spec.AssertionAudiences = append([]string{s.spec.Issuer}, without(audiences, s.spec.Issuer)...)
-	if len(spec.ClientCertificateAuthorities) > 0 {
-		s.notSupported("spec.clientCertificateAuthorities", "mutual TLS of clients is not served yet: take the field out")
+	s.atMost("spec.clientCertificateAuthorities", len(spec.ClientCertificateAuthorities), 16)
+	for i, ca := range spec.ClientCertificateAuthorities {
+		s.spec.ClientCAs = append(s.spec.ClientCAs, s.certificates(fmt.Sprintf("spec.clientCertificateAuthorities[%d]", i), ca))
 	}
+	s.spec.ClientCAs = without(sortedSet(s.spec.ClientCAs), "")
 	if spec.AllowedNamespaces != nil {
 		s.checkNamespaces("spec.allowedNamespaces", spec.AllowedNamespaces)
 	}
