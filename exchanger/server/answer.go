@@ -6,6 +6,7 @@ package server
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/exchequer-dev/exchequer/exchanger/oauth"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
@@ -13,7 +14,8 @@ import (
 
 const (
 	contentJSON = "application/json"
-	contentKeys = "application/jwk-set+json" // RFC 7517 section 8.5
+	contentKeys = "application/jwk-set+json"     // RFC 7517 section 8.5
+	contentSAML = "application/samlmetadata+xml" // saml-metadata-2.0-os, appendix A
 	contentText = "text/plain; charset=utf-8"
 )
 
@@ -73,6 +75,21 @@ func readOnly(w http.ResponseWriter, r *http.Request) bool {
 		write(w, http.StatusMethodNotAllowed, contentText, []byte("method not allowed\n"))
 	}
 	return false
+}
+
+// saml sends the SAML metadata, whose certificates are those of the published keys.
+func (s *Server) saml(w http.ResponseWriter, r *http.Request, e endpoint) {
+	if !readOnly(w, r) {
+		return
+	}
+	if s.config.SAML != nil {
+		base := strings.TrimSuffix(e.service.Issuer(), "/")
+		if document, ok := s.config.SAML(e.service.Name(), e.service.Issuer(), base+"/token"); ok {
+			s.document(w, r, contentSAML, e.cacheControl, document)
+			return
+		}
+	}
+	s.notFound(w)
 }
 
 // keys sends the published key set.

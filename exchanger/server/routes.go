@@ -18,6 +18,7 @@ const (
 	kindToken kind = iota + 1
 	kindKeys
 	kindMetadata
+	kindSAML
 )
 
 // endpoint is what one host and path lead to.
@@ -114,8 +115,9 @@ func endpoints(svc *policy.TokenService, issuer *url.URL) map[string]endpoint {
 	cache := cacheControl(svc)
 	metadata := endpoint{kind: kindMetadata, service: svc, document: metadata(svc), cacheControl: cache}
 	return map[string]endpoint{
-		base + "/token": {kind: kindToken, service: svc},
-		base + "/jwks":  {kind: kindKeys, service: svc, cacheControl: cache},
+		base + "/token":                            {kind: kindToken, service: svc},
+		base + "/jwks":                             {kind: kindKeys, service: svc, cacheControl: cache},
+		base + "/saml/metadata":                    {kind: kindSAML, service: svc, cacheControl: cache},
 		base + "/.well-known/openid-configuration": metadata,
 		// RFC 8414 section 3.1: between host and path, not after it.
 		"/.well-known/oauth-authorization-server" + base: metadata,

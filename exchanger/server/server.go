@@ -43,6 +43,9 @@ type Config struct {
 	// JWKS returns the published key set of a token service as JSON; false when
 	// there is none (yet). The bytes are not changed.
 	JWKS func(tokenService string) ([]byte, bool)
+	// SAML returns the SAML metadata of a token service, for its issuer and its token
+	// endpoint; false when it has no key that makes XML signatures. Nil: none has.
+	SAML func(tokenService, issuer, endpoint string) ([]byte, bool)
 	// Checks must all hold for the server to be ready; that there is a snapshot
 	// and that it is not shutting down are checked besides.
 	Checks  []Check
@@ -167,6 +170,8 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, publicOnly bool) 
 		s.token(w, r, snapshot, e.service)
 	case kindKeys:
 		s.keys(w, r, e)
+	case kindSAML:
+		s.saml(w, r, e)
 	case kindMetadata:
 		s.document(w, r, contentJSON, e.cacheControl, e.document)
 	}
