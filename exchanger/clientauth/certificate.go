@@ -29,7 +29,11 @@ type authorities interface {
 // an authority of the platform.
 func (a *Authenticator) certificate(svc *policy.TokenService, c Credentials, now time.Time) (Authenticated, *policy.Refusal) {
 	cert := c.Certificate
-	if known := svc.ClientsByCertificate(certname.OfItself(cert.Leaf)); len(known) > 0 {
+	// A hash is not delegated to anybody: whoever has seen the certificate can declare
+	// it. So it counts for the client that client_id names (RFC 8705, section 2), and
+	// stands in nobody else's way.
+	known := svc.ClientsByCertificate(certname.OfItself(cert.Leaf))
+	if slices.ContainsFunc(known, func(k *policy.AskingClient) bool { return k.ID() == c.ClientID }) {
 		if ref := cert.Alone(now); ref != nil {
 			return Authenticated{}, ref
 		}

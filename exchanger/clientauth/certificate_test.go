@@ -114,7 +114,7 @@ func TestACertificateAuthenticatesTheClientThatDeclaresIt(t *testing.T) {
 		"by a DNS name":                       {presented(c.issue(t, c.authority, withDNS("dns.mesh.svc"))), "mesh/dns", "tls_client_auth"},
 		"by one of several names":             {presented(c.issue(t, c.authority, &x509.Certificate{DNSNames: []string{"other", "dns.mesh.svc"}})), "mesh/dns", "tls_client_auth"},
 		"by its subject":                      {presented(c.issue(t, c.authority, &x509.Certificate{Subject: pkix.Name{CommonName: "subject", Organization: []string{"Example"}}})), "mesh/subject", "tls_client_auth"},
-		"by itself, whoever signed it":        {presented(c.known), "mesh/known", "self_signed_tls_client_auth"},
+		"by itself, whoever signed it":        {named("mesh/known", presented(c.known)), "mesh/known", "self_signed_tls_client_auth"},
 		"by an X.509-SVID":                    {presented(c.svid(t, c.domain, frontendID)), "mesh/svid", "spiffe_x509"},
 		"with a client_id that says the same": {named("mesh/dns", presented(c.issue(t, c.authority, withDNS("dns.mesh.svc")))), "mesh/dns", "tls_client_auth"},
 		"with a client_id that chooses":       {named("mesh/twin-b", presented(c.issue(t, c.authority, withDNS("twin.mesh.svc")))), "mesh/twin-b", "tls_client_auth"},
@@ -146,6 +146,8 @@ func TestACertificateThatProvesNothingAuthenticatesNobody(t *testing.T) {
 		"F69: another one with the subject of a declared one":  {presented(c.issue(t, c.stranger, &x509.Certificate{Subject: pkix.Name{CommonName: "known"}})), policy.ClientCredentials},
 		"F69: with a part of a client's subject":               {presented(c.issue(t, c.authority, &x509.Certificate{Subject: pkix.Name{CommonName: "subject"}})), policy.ClientUnknown},
 		"F69: of another client than client_id says":           {named("mesh/subject", presented(c.issue(t, c.authority, withDNS("dns.mesh.svc")))), policy.ClientCredentials},
+		"F69: by its hash, without client_id":                  {presented(c.known), policy.ClientCredentials},
+		"F69: by its hash, as a client that declares another":  {named("mesh/dns", presented(c.known)), policy.ClientCredentials},
 		"a name that two clients declare, without client_id":   {presented(c.issue(t, c.authority, withDNS("twin.mesh.svc"))), policy.FormInvalid},
 		"F69: an SVID of another domain by the same name":      {presented(c.svid(t, c.stranger, frontendID)), policy.ClientCredentials},
 		"F69: an SVID that the platform's authority issued":    {presented(c.svid(t, c.authority, frontendID)), policy.ClientCredentials},
@@ -175,7 +177,7 @@ func TestF69ACertificateEndsWithItsTime(t *testing.T) {
 	t.Run("F69: expired", func(t *testing.T) {
 		t.Parallel()
 		c := newCertified(t)
-		all := []clientauth.Credentials{presented(c.issue(t, c.authority, withDNS("dns.mesh.svc"))), presented(c.known), presented(c.svid(t, c.domain, frontendID))}
+		all := []clientauth.Credentials{presented(c.issue(t, c.authority, withDNS("dns.mesh.svc"))), named("mesh/known", presented(c.known)), presented(c.svid(t, c.domain, frontendID))}
 		for _, given := range all {
 			accept(t, c.World, c.a, given)
 		}
@@ -210,7 +212,7 @@ func TestWithoutAuthoritiesNoCertificateCounts(t *testing.T) {
 		}
 	})
 	reject(t, c.World, c.a, presented(cert), policy.ClientCredentials)
-	accept(t, c.World, c.a, presented(c.known))
+	accept(t, c.World, c.a, named("mesh/known", presented(c.known)))
 }
 
 func TestATrustDomainMustBeForClients(t *testing.T) {
