@@ -121,6 +121,19 @@ type UpstreamClientCredentials struct {
 	// +kubebuilder:validation:MinLength=1
 	TokenEndpoint URL `json:"tokenEndpoint"`
 
+	// audience is the aud of the assertion. Absent, it is the token endpoint.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Audience string `json:"audience,omitempty"`
+
+	// clientID is what is sent as client_id, where the cloud wants another one
+	// than the asking client's.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	ClientID string `json:"clientID,omitempty"`
+
 	// scope is asked for there when the client asks for none, separated by spaces.
 	//
 	// +optional
@@ -134,7 +147,9 @@ type UpstreamClientCredentials struct {
 	CABundle PEM `json:"caBundle,omitempty"`
 }
 
-// UpstreamLinkedToken hands out a token of the user's that was stored here.
+// UpstreamLinkedToken hands out a token of the user's that was stored here. Where
+// tokenEndpoint is given, it is renewed there with the refresh token that was
+// stored beside it; else it is good until it ends.
 type UpstreamLinkedToken struct {
 	// provider names the links that users stored.
 	//
@@ -142,6 +157,24 @@ type UpstreamLinkedToken struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	Provider string `json:"provider"`
+
+	// tokenEndpoint is where the provider renews tokens (RFC 6749, section 6).
+	//
+	// +optional
+	TokenEndpoint URL `json:"tokenEndpoint,omitempty"`
+
+	// clientAuth is how this installation authenticates there: as the client to
+	// which the provider issued the refresh tokens. It is needed where
+	// tokenEndpoint is given, and only there.
+	//
+	// +optional
+	ClientAuth *ClientAuth `json:"clientAuth,omitempty"`
+
+	// caBundle verifies the endpoint's TLS certificate, instead of the
+	// system's authorities.
+	//
+	// +optional
+	CABundle PEM `json:"caBundle,omitempty"`
 }
 
 // UpstreamCache says whether upstream tokens are kept.
