@@ -25,7 +25,7 @@ func Translate(in Input) Result {
 		w.translateClients, w.clientConflicts, w.aliases,
 		w.translateScopes, w.scopeConflicts, w.scopeOwners,
 		w.translatePolicies,
-		w.translateRevocations,
+		w.translateRevocations, w.translateGrants,
 		w.presented,
 	} {
 		step()
@@ -46,6 +46,8 @@ type world struct {
 	scopes   []*scope
 	policies []*grant
 	external []*external
+	// grants say who may be, or act for, whom.
+	grants []*impersonationGrant
 	// revocations are what is not accepted any more.
 	revocations []*revocation
 
@@ -152,6 +154,9 @@ func (w *world) gather() {
 	for _, api := range sorted(all.ExchangePolicies) {
 		w.policies = append(w.policies, &grant{object: w.add(newObject(kindPolicy, &api.ObjectMeta, api.Spec.Suspend, api.Spec)), api: api})
 	}
+	for _, api := range sorted(all.ImpersonationGrants) {
+		w.grants = append(w.grants, &impersonationGrant{object: w.add(newObject(kindGrant, &api.ObjectMeta, api.Spec.Suspend, api.Spec)), api: api})
+	}
 	for _, api := range sorted(all.TokenRevocations) {
 		w.revocations = append(w.revocations, &revocation{object: w.add(newObject(kindRevocation, &api.ObjectMeta, api.Spec.Suspend, api.Spec)), api: api})
 	}
@@ -248,6 +253,7 @@ func (w *world) spec() *policy.Spec {
 			out.Policies = append(out.Policies, p.spec)
 		}
 	}
+	out.Grants = w.grantSpecs()
 	for _, r := range w.revocations {
 		if r.inForce() {
 			out.Revocations = append(out.Revocations, r.spec)

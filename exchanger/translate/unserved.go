@@ -14,9 +14,6 @@ import (
 // that could not be decoded. A suspended one counts as absent, and so says so.
 func (w *world) gatherUnserved() {
 	all := w.in.Objects
-	for _, api := range sorted(all.ImpersonationGrants) {
-		w.unserved(newObject(kindGrant, &api.ObjectMeta, api.Spec.Suspend, api.Spec), "nobody can be impersonated, whatever it says")
-	}
 	for _, api := range sorted(all.ExternalTargets) {
 		o := newObject(kindTarget, &api.ObjectMeta, api.Spec.Suspend, api.Spec)
 		w.unserved(o, "no token for it can be had; its audiences stay its own")
