@@ -30,7 +30,7 @@ func (x *exchange) verifyAssertion(ctx context.Context, token string, use trust.
 // by its bytes: the same assertion can be written in many ways.
 func (x *exchange) useUp(ctx context.Context, a *subject.Assertion) *policy.Refusal {
 	refuse := func(outcome policy.Outcome, reason policy.Reason, detail string) *policy.Refusal {
-		return &policy.Refusal{Outcome: outcome, Reason: reason, Check: "subjectOnce", Detail: detail}
+		return &policy.Refusal{Outcome: outcome, Reason: reason, Check: policy.SubjectOnce, Detail: detail}
 	}
 	name := "TrustedIssuer " + a.Token.Issuer
 	fresh, err := x.Store.Once(ctx, store.SAMLAssertion, store.Owner(x.call.Service.Name(), a.Issuer), a.TokenID, a.Until)

@@ -55,6 +55,9 @@ func (a Answer) Error() WireError {
 		return serverError()
 	}
 	e := ErrorFor(a.Refusal.Reason)
+	if a.Refusal.Reason == policy.ReplayDetected && a.Refusal.Check == policy.SubjectOnce {
+		e = badRequest("invalid_request", tokenRefused) // a token like any other, and no credential
+	}
 	refused := ""
 	switch a.Grant {
 	case policy.GrantTokenExchange:

@@ -9,6 +9,11 @@ import (
 	"strings"
 )
 
+// SubjectOnce is the check that a subject token which may be used once was not used
+// before. Its refusals are about the token, and those of a client's own assertion are
+// not.
+const SubjectOnce = "subjectOnce"
+
 // SAMLGrant is what only an assertion says: for whom it is, and what its one
 // target wants to know of the subject.
 type SAMLGrant struct {
