@@ -33,7 +33,9 @@ func shapeOf(t policy.TokenType) (shape, bool) {
 		return shape{typ: HandoverType, payload: appendPayload, compare: compare}, true
 	case policy.TypeTransaction:
 		return shape{typ: policy.TypeHeaderTransaction, payload: appendTransaction, compare: compareTransaction}, true
-	case policy.TypeSAML2, policy.TypeIDJAG:
+	case policy.TypeIDJAG:
+		return shape{typ: policy.TypeHeaderIDJAG, payload: appendIDJAG, compare: compareIDJAG, unsealed: true}, true
+	case policy.TypeSAML2:
 	}
 	return shape{}, false
 }

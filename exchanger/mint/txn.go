@@ -31,10 +31,7 @@ func appendTransaction(b []byte, g *policy.Grant, t *Token, sealed string) ([]by
 	if x.Context != nil {
 		w.value("rctx", x.Context)
 	}
-	w.parties(g)
-	for i := range g.Claims {
-		w.value(g.Claims[i].Name, g.Claims[i].Value)
-	}
+	w.about(g)
 	w.plain("xqr", sealed)
 	return append(w.b, '}'), w.err
 }
@@ -51,9 +48,6 @@ func compareTransaction(payload []byte, g *policy.Grant, t *Token, sealed string
 	if g.Transaction.Context != nil {
 		want["rctx"] = g.Transaction.Context
 	}
-	expectParties(want, g)
-	for i := range g.Claims {
-		want[g.Claims[i].Name] = g.Claims[i].Value
-	}
+	expectAbout(want, g)
 	return compareAll(payload, want)
 }

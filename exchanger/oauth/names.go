@@ -51,6 +51,8 @@ func TokenTypeURN(t policy.TokenType) string {
 		return URIHandover
 	case policy.TypeTransaction:
 		return URNTransaction
+	case policy.TypeIDJAG:
+		return URNIDJAG
 	case policy.TypeSAML2:
 		return URNSAML2
 	}

@@ -108,10 +108,14 @@ func (d *deciding) transact(g *Grant) *Refusal {
 }
 
 // longest is the most that a type of token may live, whatever policies say; zero is
-// no further bound.
+// no further bound. An ID-JAG is made for one request at another domain's server.
 func (t TokenType) longest() time.Duration {
-	if t == TypeTransaction {
+	switch t {
+	case TypeTransaction:
 		return maxTransactionLife
+	case TypeIDJAG:
+		return MaxAssertionLife
+	default:
+		return 0
 	}
-	return 0
 }

@@ -63,6 +63,8 @@ type Grant struct {
 	External *External
 	// Transaction is what only a transaction token says, nil for every other.
 	Transaction *Transaction
+	// IDJAG is what only an ID-JAG says, nil for every other.
+	IDJAG *IDJAG
 	// TokenBytes bounds the minted token.
 	TokenBytes int
 }

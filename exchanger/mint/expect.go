@@ -11,27 +11,21 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
 )
 
-// parties writes who may act, and who acts, for the subject, who impersonates it, and
-// the key that the token is bound to (RFC 8693 section 4, RFC 7800).
-func (w *writer) parties(g *policy.Grant) {
-	if g.Subject.MayAct != nil {
-		w.value("may_act", g.Subject.MayAct)
+// expectAbout puts where compareAll looks what a token of any kind says of whom it is
+// about, and what policies and scopes add.
+func expectAbout(want map[string]any, g *policy.Grant) {
+	s := g.Subject
+	if s.ACR != "" {
+		want["acr"] = s.ACR
 	}
-	if g.Act != nil {
-		w.value("act", g.Act)
+	if len(s.AMR) > 0 {
+		want["amr"] = s.AMR
 	}
-	if g.Impersonator != nil {
-		w.json("impersonator", g.Impersonator)
+	if s.AuthTime != 0 {
+		want["auth_time"] = s.AuthTime
 	}
-	if g.Confirmation != (policy.Confirmation{}) {
-		w.json("cnf", g.Confirmation)
-	}
-}
-
-// expectParties puts those claims where compareAll looks.
-func expectParties(want map[string]any, g *policy.Grant) {
-	if g.Subject.MayAct != nil {
-		want["may_act"] = g.Subject.MayAct
+	if s.MayAct != nil {
+		want["may_act"] = s.MayAct
 	}
 	if g.Act != nil {
 		want["act"] = g.Act
@@ -39,15 +33,18 @@ func expectParties(want map[string]any, g *policy.Grant) {
 	if p := g.Impersonator; p != nil {
 		want["impersonator"] = map[string]any{"iss": p.Issuer, "sub": p.Subject, "client_id": p.ClientID, "grant": p.Grant}
 	}
-	c := map[string]any{}
+	cnf := map[string]any{}
 	if g.Confirmation.JKT != "" {
-		c["jkt"] = g.Confirmation.JKT
+		cnf["jkt"] = g.Confirmation.JKT
 	}
 	if g.Confirmation.X5T != "" {
-		c["x5t#S256"] = g.Confirmation.X5T
+		cnf["x5t#S256"] = g.Confirmation.X5T
 	}
-	if len(c) > 0 {
-		want["cnf"] = c
+	if len(cnf) > 0 {
+		want["cnf"] = cnf
+	}
+	for i := range g.Claims {
+		want[g.Claims[i].Name] = g.Claims[i].Value
 	}
 }
 
