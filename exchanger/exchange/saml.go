@@ -15,7 +15,7 @@ import (
 
 // verifyAssertion verifies a SAML 2.0 assertion that is the subject, or the actor.
 func (x *exchange) verifyAssertion(ctx context.Context, token string, use trust.Use) (*policy.Token, *policy.Refusal) {
-	a, ref := x.Subjects.VerifyAssertion(ctx, x.call.Service, token, use)
+	a, ref := x.Subjects.VerifyAssertion(ctx, x.call.Service, token, x.now, use)
 	if ref != nil {
 		return nil, ref
 	}

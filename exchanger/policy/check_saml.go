@@ -47,15 +47,15 @@ func (t *TokenService) AssertionIssuer(entityID string) (*TrustedIssuer, bool) {
 	return i, ok
 }
 
-// IdentifyAssertion turns a verified assertion of this issuer into facts, as
-// Identify does with a token. Its claims are made from the assertion; that it is
-// one is certain, and nothing that it says can make it anything else.
-func (i *TrustedIssuer) IdentifyAssertion(p Presented) (*Token, *Refusal) {
+// MapAssertion turns a verified assertion of this issuer into facts, as Map does with
+// a token. Its claims are made from the assertion; that it is one is certain, and
+// nothing that it says can make it anything else.
+func (i *TrustedIssuer) MapAssertion(p Presented) (*Token, *Refusal) {
 	if i.spec.Kind != IssuerSAML {
 		return nil, deny(TokenClass, "TrustedIssuer "+i.spec.Name+" does not issue SAML assertions")
 	}
 	p.Class = ClassSAML2
-	return i.Identify(p)
+	return i.Map(p)
 }
 
 // takesAssertions says whether the target can be given an assertion.

@@ -20,7 +20,7 @@ type Presented struct {
 	Digest [sha256.Size]byte
 	// Class, when it is set, is what the token is, instead of what its typ and claims
 	// say of it; the issuer's tokenTypes apply all the same. Examples set it, and
-	// IdentifyAssertion: a verified JWT never has it.
+	// MapAssertion: a verified JWT never has it.
 	Class Class
 }
 
@@ -76,6 +76,9 @@ func (i *TrustedIssuer) classOf(facts *Facts, p Presented) (Class, *Refusal) {
 	switch p.Type {
 	case "at+jwt":
 		return ClassAccessToken, nil
+	case TypeHeaderExternal:
+		// What another installation of this project makes for its upstream: us.
+		return ClassJWT, nil
 	case TypeHeaderIDJAG:
 		return ClassIDJAG, nil
 	case typeHeaderGrant:

@@ -40,15 +40,15 @@ type Assertion struct {
 // section 3). The issuer is found by the entity ID, which is looked for among the
 // issuers of assertions and no others, before anything is fetched. Nothing is
 // remembered: each presentation is verified anew.
-func (v *Verifier) VerifyAssertion(ctx context.Context, svc *policy.TokenService, token string, use trust.Use) (*Assertion, *policy.Refusal) {
-	a, ref := v.assertion(ctx, svc, token, use)
+func (v *Verifier) VerifyAssertion(ctx context.Context, svc *policy.TokenService, token string, now time.Time, use trust.Use) (*Assertion, *policy.Refusal) {
+	a, ref := v.assertion(ctx, svc, token, now, use)
 	if ref != nil {
 		return nil, named(ref)
 	}
 	return a, nil
 }
 
-func (v *Verifier) assertion(ctx context.Context, svc *policy.TokenService, token string, use trust.Use) (*Assertion, *policy.Refusal) {
+func (v *Verifier) assertion(ctx context.Context, svc *policy.TokenService, token string, now time.Time, use trust.Use) (*Assertion, *policy.Refusal) {
 	document, err := saml.Parse(token, v.limits.TokenBytes)
 	if err != nil {
 		return nil, trust.Deny(policy.TokenMalformed, err.Error())
@@ -69,7 +69,11 @@ func (v *Verifier) assertion(ctx context.Context, svc *policy.TokenService, toke
 	if said.Recipient != ti.Spec().SAML.Recipient {
 		return nil, trust.Deny(policy.SubjectAudience, "the Recipient of the assertion's SubjectConfirmationData is not "+ti.Spec().SAML.Recipient)
 	}
-	t, ref := ti.IdentifyAssertion(policy.Presented{Claims: claimsOf(said), Digest: sha256.Sum256([]byte(token))})
+	mapped, ref := ti.MapAssertion(policy.Presented{Claims: claimsOf(said), Digest: sha256.Sum256([]byte(token))})
+	if ref != nil {
+		return nil, ref
+	}
+	t, ref := v.settle(ctx, svc, ti, mapped, now)
 	if ref != nil {
 		return nil, ref
 	}

@@ -170,6 +170,9 @@ func (x *example) identify(svc *policy.TokenService) (*policy.Token, *policy.Ref
 		return x.opaque(i)
 	}
 	x.absent("iss", i.Spec().URL)
+	if i.Spec().Kind == policy.IssuerSAML {
+		return x.samlAssertion(i)
+	}
 	typ := "jwt"
 	switch {
 	case i.Spec().Kind == policy.IssuerKubernetes:
@@ -287,6 +290,8 @@ func (x *example) request(svc *policy.TokenService, token, actor *policy.Token) 
 		r.Grant, r.SubjectAs = policy.GrantJWTBearer, policy.AsAssertion
 	case policy.ClassTransaction:
 		r.SubjectAs = policy.AsTransaction
+	case policy.ClassSAML2:
+		r.SubjectAs = policy.AsSAML2
 	case policy.ClassAccessToken:
 	}
 	if r.TokenType == "" {

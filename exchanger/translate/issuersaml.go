@@ -82,3 +82,14 @@ func distinct(list []*x509.Certificate) []*x509.Certificate {
 	}
 	return out
 }
+
+// samlAssertion makes facts of what an assertion would say. Its issuer has no other
+// tokens, so an example need not say what it is.
+func (x *example) samlAssertion(i *policy.TrustedIssuer) (*policy.Token, *policy.Refusal) {
+	if x.given.TokenType != "" && x.class != policy.ClassSAML2 && x.class != policy.ClassAccessToken {
+		return nil, &policy.Refusal{Reason: policy.TokenClass, Check: "subjectToken", Detail: "tokens of issuer " + i.Name() + " are of class SAML2"}
+	}
+	x.class = policy.ClassSAML2
+	t, ref := i.MapAssertion(policy.Presented{Claims: x.claims})
+	return settled(i, t, ref)
+}
