@@ -15,6 +15,9 @@ func (j *judging) bindingKept() *Refusal {
 	if j.policy.spec.BoundSubject && !j.request.Subject.Confirmed {
 		return deny(SubjectBinding, "subject.audience "+string(j.policy.spec.SubjectAudience.Match)+" with clients that are not named wants a bound subject token")
 	}
+	if e := j.external(); e != nil && e.Kind != ExternalIDJAG {
+		return j.externalUnbound()
+	}
 	_, ref := j.confirmation()
 	return ref
 }

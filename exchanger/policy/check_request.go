@@ -301,6 +301,9 @@ func (t *TokenService) ownersOf(scope string) []string {
 }
 
 func (d *deciding) targetsTogether() *Refusal {
+	if ref := d.externalAlone(); ref != nil {
+		return ref
+	}
 	for i := range d.targets[1:] {
 		if d.targets[i+1].client.Namespace != d.targets[0].client.Namespace {
 			return deny(TargetsMixed, "the targets lie in more than one namespace")
@@ -312,6 +315,9 @@ func (d *deciding) targetsTogether() *Refusal {
 // scopesKnown finds every requested scope in the targets' namespace. One that
 // belongs to none of the targets is unknown here.
 func (d *deciding) scopesKnown() *Refusal {
+	if d.external() != nil {
+		return nil // They are the other server's.
+	}
 	namespace := d.targets[0].client.Namespace
 	for _, s := range d.request.Scopes {
 		found, ok := d.service.scopeIn(namespace, s)

@@ -9,6 +9,9 @@ import "slices"
 // asked for, else the policy's defaults; within the policy, and within what the
 // subject holds unless the policy adds.
 func (j *judging) grantsScopes() *Refusal {
+	if j.target.external != nil {
+		return j.externalScopes()
+	}
 	if !j.request.ScopesGiven {
 		j.defaultScopes()
 		return nil

@@ -76,6 +76,7 @@ func (d *deciding) combine(chosen []*judging) (*Grant, *Refusal) {
 	if ref := d.transact(g); ref != nil {
 		return nil, ref
 	}
+	d.goOutside(g)
 	return g, nil
 }
 

@@ -81,6 +81,12 @@ func expressions(spec *Spec) map[programKey]struct{} {
 		rules(EnvPolicy, p.Rules)
 		claims(EnvPolicy, p.Claims)
 	}
+	for i := range spec.Externals {
+		e := &spec.Externals[i]
+		rules(EnvPolicy, e.SubjectRules)
+		rules(EnvPolicy, e.Actor.Rules)
+		rules(EnvPolicy, e.Rules)
+	}
 	for i := range spec.Clients {
 		if t := spec.Clients[i].SAML; t != nil {
 			claims(EnvPolicy, t.Attributes)

@@ -59,8 +59,10 @@ type Grant struct {
 	Refresh Renewal
 	// SAML is what only an assertion says, nil for every other type.
 	SAML *SAMLGrant
-	// External is the other server's part, nil where the token is minted here.
-	External *External
+	// External is the other server's part, nil where the token is minted here, and
+	// Assertion what is minted for it; nil where it is shown nothing of ours.
+	External  *External
+	Assertion *Assertion
 	// Transaction is what only a transaction token says, nil for every other.
 	Transaction *Transaction
 	// IDJAG is what only an ID-JAG says, nil for every other.

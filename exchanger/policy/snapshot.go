@@ -89,6 +89,9 @@ type scopeKey struct{ namespace, scope string }
 type target struct {
 	client *Client
 	party  *Party
+	// external is set for a target whose tokens another server mints; its client
+	// stands for it, and is nobody's.
+	external *External
 	// attributes are those of assertions for it.
 	attributes []compiledClaim
 }
