@@ -46,9 +46,7 @@ func (w *world) translateClient(c *client) {
 	if spec.SAML != nil {
 		w.samlTarget(c, spec.SAML)
 	}
-	if oneOf(c.object, "spec.token.format", spec.Token.Format, v1alpha1.TokenFormatJWT, v1alpha1.TokenFormatOpaque) == v1alpha1.TokenFormatOpaque {
-		c.notSupported("spec.token.format", "Opaque is not served yet; served: JWT")
-	}
+	c.spec.Opaque = oneOf(c.object, "spec.token.format", spec.Token.Format, v1alpha1.TokenFormatJWT, v1alpha1.TokenFormatOpaque) == v1alpha1.TokenFormatOpaque
 	c.spec.Lifetime = c.shorterThanMax("spec.token.lifetime", spec.Token.Lifetime)
 	c.spec.RevokeIssuedBefore = w.revocation(c.object, spec.RevokeIssuedBefore)
 	c.spec.Labels = labels(c.api.Labels)
@@ -151,8 +149,11 @@ func (c *client) sortCredentials() {
 // clientSpecs gathers the clients in force, and the names of absent ones, so that
 // a refusal can say why. An absent client's ID that somebody else has is his.
 func (w *world) clientSpecs() []policy.Client {
-	taken := map[[2]string]bool{}
-	var out []policy.Client
+	if len(w.clients) == 0 {
+		return nil
+	}
+	taken := make(map[[2]string]bool, len(w.clients))
+	out := make([]policy.Client, 0, len(w.clients))
 	for _, c := range w.clients {
 		if c.inForce() {
 			taken[[2]string{c.spec.TokenService, c.spec.ID}] = true
@@ -169,6 +170,9 @@ func (w *world) clientSpecs() []policy.Client {
 				ID: c.spec.ID, Namespace: c.namespace, Name: c.name, TokenService: c.spec.TokenService, Suspended: true,
 			})
 		}
+	}
+	if len(out) == 0 {
+		return nil
 	}
 	return out
 }

@@ -142,7 +142,12 @@ func isLabel(s string) bool {
 	if s == "" || len(s) > v1alpha1.MaxNameLength || s[0] == '-' || s[len(s)-1] == '-' {
 		return false
 	}
-	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+	for i := range len(s) { // strings.Trim makes a set of the letters each time
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
 }
 
 // severity orders the reasons of Accepted: the first that an object has is its
@@ -174,7 +179,7 @@ func joinProblems(list []Problem) string {
 // status writes the object's conditions.
 func (o *object) status(serve bool) ObjectStatus {
 	s := ObjectStatus{
-		Kind: o.kind, Namespace: o.namespace, Name: o.name, Generation: o.generation,
+		Conditions: make([]metav1.Condition, 0, mostConditions), Kind: o.kind, Namespace: o.namespace, Name: o.name, Generation: o.generation,
 		Unmatched: sortedSet(o.unmatched), Warnings: sortedSet(o.warnings), ClientID: o.clientID, Examples: o.examples,
 		OneTime: o.oneTime, InputDigest: o.inputDigest(),
 	}
@@ -203,6 +208,10 @@ func (o *object) status(serve bool) ObjectStatus {
 	s.Conditions = append(s.Conditions, Summarize(s.Conditions, o.generation))
 	return s
 }
+
+// mostConditions is how many an object has, so that the list need not grow: a policy
+// has Accepted, ResolvedRefs, ExamplesPassed, Programmed and Ready.
+const mostConditions = 5
 
 // without is what an object is good for whose references do not resolve.
 func (o *object) without() string {

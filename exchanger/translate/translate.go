@@ -174,7 +174,7 @@ func (w *world) add(o *object) *object {
 // of them counts would hang on the order.
 func (w *world) refuseTwice() {
 	type key struct{ kind, namespace, name string }
-	count := map[key]int{}
+	count := make(map[key]int, len(w.objects))
 	for _, o := range w.objects {
 		count[key{o.kind, o.namespace, o.name}]++
 	}
@@ -226,14 +226,31 @@ func (w *world) guard(o *object, step func()) {
 	step()
 }
 
+// specsInForce returns what is in force of a list. There is room for all of it at
+// once: a list of ten thousand that grows as it is written is copied five times.
+func specsInForce[T interface{ inForce() bool }, S any](list []T, of func(T) *S) []S {
+	n := 0
+	for _, o := range list {
+		if o.inForce() {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	out := make([]S, 0, n)
+	for _, o := range list {
+		if o.inForce() {
+			out = append(out, *of(o))
+		}
+	}
+	return out
+}
+
 // spec gathers what is in force, in canonical order.
 func (w *world) spec() *policy.Spec {
 	out := &policy.Spec{Format: policy.Format}
-	for _, s := range w.services {
-		if s.inForce() {
-			out.Services = append(out.Services, s.spec)
-		}
-	}
+	out.Services = specsInForce(w.services, func(s *service) *policy.Service { return &s.spec })
 	for _, i := range w.issuers {
 		switch {
 		case i.inForce():
@@ -243,16 +260,8 @@ func (w *world) spec() *policy.Spec {
 		}
 	}
 	out.Clients = w.clientSpecs()
-	for _, s := range w.scopes {
-		if s.inForce() {
-			out.Scopes = append(out.Scopes, s.spec)
-		}
-	}
-	for _, p := range w.policies {
-		if p.inForce() {
-			out.Policies = append(out.Policies, p.spec)
-		}
-	}
+	out.Scopes = specsInForce(w.scopes, func(s *scope) *policy.Scope { return &s.spec })
+	out.Policies = specsInForce(w.policies, func(p *grant) *policy.Policy { return &p.spec })
 	out.Grants = w.grantSpecs()
 	for _, r := range w.revocations {
 		if r.inForce() {
@@ -270,6 +279,8 @@ func (w *world) statuses() []ObjectStatus {
 	for _, o := range w.objects {
 		out = append(out, o.status(w.in.Serve))
 	}
-	slices.SortStableFunc(out, byObject)
+	if !slices.IsSortedFunc(out, byObject) { // Most often it is; moving statuses about is slow.
+		slices.SortStableFunc(out, byObject)
+	}
 	return out
 }
