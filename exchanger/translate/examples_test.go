@@ -63,7 +63,7 @@ examples:
   given: {client: shop/frontend, issuer: corp, audience: [media/images-resource], scope: images, requestedSubject: bob, claims: {sub: alice, email_verified: true, groups: [staff], tenant: acme, scope: images}}
   expect: {allowed: false, reason: ImpersonationForbidden}
 - name: not served
-  given: {client: shop/frontend, issuer: corp, tokenType: SAML2}
+  given: {client: shop/frontend, issuer: corp, tokenType: Handover}
   expect: {allowed: false}
 `
 
