@@ -50,6 +50,7 @@ type exchanged struct {
 
 	status     int
 	retryAfter string
+	nonce      string
 }
 
 // caller speaks HTTP to a token service.
@@ -57,8 +58,8 @@ type caller struct{ http *http.Client }
 
 // newCaller makes a client that follows no redirect: what it sends is a secret
 // and a token, and they are for the address that a person named.
-func newCaller(caFile string) (*caller, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
+func newCaller(caFile string, pair ...tls.Certificate) (*caller, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: pair}
 	if caFile != "" {
 		b, err := readInput(nil, caFile, "--ca-file")
 		if err != nil {
@@ -174,7 +175,7 @@ func (c *caller) do(req *http.Request) (*received, error) {
 }
 
 // ask sends the exchange.
-func (c *caller) ask(ctx context.Context, f *exchangeFlags) (*exchanged, error) {
+func (c *caller) ask(ctx context.Context, f *exchangeFlags, now func() time.Time) (*exchanged, error) {
 	form := f.form()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, f.tokenEndpoint, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -186,11 +187,18 @@ func (c *caller) ask(ctx context.Context, f *exchangeFlags) (*exchanged, error) 
 		pair := url.QueryEscape(f.clientID) + ":" + url.QueryEscape(f.secret)
 		req.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
 	}
+	if f.dpopKey != "" {
+		proof, err := f.dpop(now())
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("DPoP", proof)
+	}
 	a, err := c.do(req)
 	if err != nil {
 		return nil, err
 	}
-	r := &exchanged{status: a.status, retryAfter: a.header.Get("Retry-After")}
+	r := &exchanged{status: a.status, retryAfter: a.header.Get("Retry-After"), nonce: a.header.Get("DPoP-Nonce")}
 	media, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
 	if a.status >= 300 && a.status < 400 {
 		return nil, usage("%s answers with a redirect, which is not followed with a secret in hand: name the address itself", f.tokenEndpoint)
@@ -239,6 +247,10 @@ func (f *exchangeFlags) form() url.Values {
 		form.Set("client_assertion_type", oauth.AssertionTypeJWT)
 		set("client_id", f.clientID)
 	}
+	if f.secret == "" && f.assertion == "" {
+		set("client_id", f.clientID)
+	}
+	set("subject_token_proof", f.proof)
 	return form
 }
 

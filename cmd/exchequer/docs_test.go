@@ -196,7 +196,7 @@ func TestASecretIsNeverTheValueOfAFlag(t *testing.T) {
 	harmless := map[string]string{
 		"subject-token": "FILE", "subject-token-file": "FILE", "subject-token-type": "TYPE", "requested-token-type": "TYPE", "token-type": "CLASS",
 		"token-service": "NAME", "client-secret-file": "FILE", "assertion-file": "FILE", "assertion-audience": "AUD", "private-key": "FILE",
-		"key": "FILE", "keys": "DIR", "new-key": "",
+		"key": "FILE", "keys": "DIR", "new-key": "", "dpop-key": "FILE", "subject-token-proof-file": "FILE",
 	}
 	for name, c := range every() {
 		if name == "exchequer serve" {

@@ -26,15 +26,16 @@ const (
 )
 
 type exchangeFlags struct {
-	endpoint, issuer, caFile                  string
-	clientID                                  string
-	secretFile, assertionFile, privateKey     string
-	alg, assertionAudience                    string
-	subjectFile, subjectType                  string
-	audience, resource                        []string
-	scope, requestedType                      string
-	timeout                                   time.Duration
-	plainHTTP                                 bool
+	endpoint, issuer, caFile              string
+	clientID                              string
+	secretFile, assertionFile, privateKey string
+	alg, assertionAudience                string
+	subjectFile, subjectType              string
+	audience, resource                    []string
+	scope, requestedType                  string
+	timeout                               time.Duration
+	plainHTTP                             bool
+	boundFlags
 	secret, assertion, subject, tokenEndpoint string
 }
 
@@ -47,8 +48,12 @@ func newExchangeCommand(now func() time.Time) *cobra.Command {
 		Long: `Exchange a token at a token endpoint (RFC 8693), as a client would.
 
 The client authenticates with one of: a secret (HTTP Basic), an assertion that
-somebody else made, such as a service-account token, or a private key, with which
-an assertion is signed (private_key_jwt). Secrets and tokens come from files, from
+somebody else made, such as a service-account token, a private key, with which
+an assertion is signed (private_key_jwt), or a TLS certificate (--cert, --key); a
+public client has none (--public). With --dpop-key the token is bound to that key,
+and a token that is bound to it can be exchanged.
+
+Secrets and tokens come from files, from
 standard input (-), or from the environment (` + secretVariable + `,
 ` + subjectVariable + `), never from the command line.
 
@@ -61,6 +66,8 @@ trying again can change.`,
     --client-secret-file secret --subject-token-file token.jwt --audience media/images-resource --scope images
   exchequer exchange --issuer https://sts.example.com --assertion-file /var/run/secrets/tokens/exchequer \
     --subject-token-file - --audience media/images-resource -o token < token.jwt
+  exchequer exchange --issuer https://sts.example.com --client-id shop/frontend --cert client.crt --key client.key \
+    --dpop-key dpop.pem --subject-token-file token.jwt --audience media/images-resource
   exchequer exchange --endpoint http://127.0.0.1:8080/token --client-id shop/frontend \
     --private-key client.pem --subject-token-file token.jwt --resource https://images.media.example/v1`,
 		Args: cobra.NoArgs,
@@ -102,6 +109,11 @@ func (f *exchangeFlags) register(c *cobra.Command) {
 	flags.StringArrayVar(&f.resource, "resource", nil, "`URI` of a resource that is asked for; can be repeated")
 	flags.StringVar(&f.scope, "scope", "", "`SCOPES` that are asked for, separated by spaces")
 	flags.StringVar(&f.requestedType, "requested-token-type", "", "`TYPE` of token that is asked for: access_token, jwt, or a URN")
+	flags.StringVar(&f.dpopKey, "dpop-key", "", "`FILE` with the private key of a DPoP proof, PKCS #8 in PEM: the token is bound to it")
+	flags.StringVar(&f.cert, "cert", "", "`FILE` with the client's TLS certificate chain, PEM: the client's credential, where no other is given")
+	flags.StringVar(&f.key, "key", "", "`FILE` with the private key of --cert, PEM")
+	flags.StringVar(&f.proofFile, "subject-token-proof-file", "", "`FILE` with the DPoP proof that came with the subject token, for a policy with binding: Rebind")
+	flags.BoolVar(&f.public, "public", false, "the client is a public one, which has no credential")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to wait for the answer")
 }
 
@@ -112,6 +124,12 @@ func (f *exchangeFlags) read(stdin io.Reader, getenv func(string) string) error 
 	}
 	if err := f.readClient(stdin, getenv); err != nil {
 		return err
+	}
+	if f.proofFile != "" {
+		var err error
+		if f.proof, err = readToken(stdin, f.proofFile, "--subject-token-proof-file"); err != nil {
+			return err
+		}
 	}
 	if f.subjectFile == "" {
 		if f.subject = getenv(subjectVariable); f.subject == "" {
@@ -137,22 +155,26 @@ func (f *exchangeFlags) readClient(stdin io.Reader, getenv func(string) string) 
 			stdins++
 		}
 	}
+	if err := f.checkBound(given); err != nil {
+		return err
+	}
 	var err error
 	switch {
 	case given > 1:
 		return usage("expected one of --client-secret-file, --assertion-file and --private-key")
 	case stdins > 1:
 		return usage("standard input (-) can be only one of them")
-	case f.clientID == "" && f.assertionFile == "":
+	case f.clientID == "" && f.assertionFile == "" && f.cert == "":
 		return usage("--client-id is missing: who asks")
 	case f.assertionFile != "":
 		f.assertion, err = readToken(stdin, f.assertionFile, "--assertion-file")
 	case f.privateKey != "":
+	case f.withoutCredential() && f.secretFile == "":
 	case f.secretFile != "":
 		f.secret, err = readSecret(stdin, f.secretFile, "--client-secret-file")
 	default:
 		if f.secret = getenv(secretVariable); f.secret == "" {
-			return usage("how does the client authenticate? expected --client-secret-file, --assertion-file or --private-key, or %s", secretVariable)
+			return usage("how does the client authenticate? expected --client-secret-file, --assertion-file, --private-key, --cert or --public, or %s", secretVariable)
 		}
 	}
 	return err
@@ -162,7 +184,11 @@ func (f *exchangeFlags) readClient(stdin io.Reader, getenv func(string) string) 
 func (f *exchangeFlags) exchange(ctx context.Context, now func() time.Time) (*exchanged, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	caller, err := newCaller(f.caFile)
+	pair, err := f.certificate()
+	if err != nil {
+		return nil, err
+	}
+	caller, err := newCaller(f.caFile, pair...)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +206,13 @@ func (f *exchangeFlags) exchange(ctx context.Context, now func() time.Time) (*ex
 			return nil, err
 		}
 	}
-	return caller.ask(ctx, f)
+	r, err := caller.ask(ctx, f, now)
+	if err == nil && r.Error == "use_dpop_nonce" && r.nonce != "" && f.nonce == "" && f.dpopKey != "" {
+		// RFC 9449, section 8: the same request with the nonce, once.
+		f.nonce = r.nonce
+		r, err = caller.ask(ctx, f, now)
+	}
+	return r, err
 }
 
 // audienceOfAssertion is whom a signed assertion is for: the service's issuer,
@@ -218,6 +250,7 @@ func (r *exchanged) print(s *ui.Screen, now time.Time) {
 				row(k, strings.Trim(compactJSON(v), `"`))
 			}
 		}
+		row("bound to", boundTo(d.Claims))
 	}
 	s.Table(t)
 	s.Line(s.Paint(ui.Dim, "-o token prints the token, -o json the whole answer"))
