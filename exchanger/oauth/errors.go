@@ -123,7 +123,7 @@ func errorFor(reason policy.Reason) (WireError, bool) {
 		policy.IssuerUnknown, policy.IssuerSuspended, policy.IssuerRule,
 		policy.SubjectMapping, policy.UserRule, policy.DirectoryRefused, policy.HandoverUsed:
 		return badRequest("invalid_request", tokenRefused), true
-	case policy.TargetUnknown, policy.TargetNotGranted, policy.TargetsMixed:
+	case policy.TargetUnknown, policy.TargetNotGranted, policy.TargetsMixed, policy.UpstreamRefused:
 		return badRequest("invalid_target", "A target is unknown, not granted, or cannot be combined with the others."), true
 	case policy.ScopeUnknown, policy.ScopeNotGranted, policy.ScopeNotHeld, policy.ScopeRule:
 		return badRequest("invalid_scope", "A scope is unknown or not granted."), true

@@ -56,7 +56,7 @@ func TestErrorCodes(t *testing.T) {
 			policy.TokenRevoked, policy.IssuerUnknown, policy.IssuerRule, policy.SubjectMapping, policy.SubjectRule, policy.SubjectBinding,
 			policy.ActorForbidden, policy.MayAct, policy.PolicyRule, policy.LifetimeTooShort, policy.TokenTypeNotGranted, policy.HandoverUsed,
 		}},
-		"R22: targets":                         {400, "invalid_target", []policy.Reason{policy.TargetUnknown, policy.TargetNotGranted, policy.TargetsMixed}},
+		"R22: targets":                         {400, "invalid_target", []policy.Reason{policy.TargetUnknown, policy.TargetNotGranted, policy.TargetsMixed, policy.UpstreamRefused}},
 		"R23: scopes":                          {400, "invalid_scope", []policy.Reason{policy.ScopeUnknown, policy.ScopeNotGranted, policy.ScopeNotHeld, policy.ScopeRule}},
 		"R23: clients":                         {401, "invalid_client", []policy.Reason{policy.ClientUnknown, policy.ClientSuspended, policy.ClientCredentials, policy.ReplayDetected}},
 		"R23, F78: a client without the grant": {400, "unauthorized_client", []policy.Reason{policy.ClientGrant}},
@@ -120,7 +120,7 @@ func TestAStrangerCannotTellReasonsApart(t *testing.T) {
 	t.Parallel()
 	for name, reasons := range map[string][]policy.Reason{
 		"F56, F360: clients": {policy.ClientUnknown, policy.ClientSuspended, policy.ClientCredentials, policy.ReplayDetected},
-		"F360: targets":      {policy.TargetUnknown, policy.TargetNotGranted, policy.TargetsMixed},
+		"F360: targets":      {policy.TargetUnknown, policy.TargetNotGranted, policy.TargetsMixed, policy.UpstreamRefused},
 		"F360: scopes":       {policy.ScopeUnknown, policy.ScopeNotGranted, policy.ScopeNotHeld, policy.ScopeRule},
 		"F360: issuers":      {policy.IssuerUnknown, policy.IssuerSuspended, policy.IssuerRule, policy.TokenSignature, policy.TokenRevoked},
 		"F360: policies":     {policy.SubjectIssuer, policy.SubjectRule, policy.PolicyRule, policy.ActorRule, policy.ImpersonationGrant},

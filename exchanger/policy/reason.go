@@ -48,6 +48,8 @@ const (
 	TargetUnknown    Reason = "TargetUnknown"
 	TargetNotGranted Reason = "TargetNotGranted"
 	TargetsMixed     Reason = "TargetsMixed"
+	// UpstreamRefused is for an external target whose server says no.
+	UpstreamRefused Reason = "UpstreamRefused"
 )
 
 // Reasons about the subject, as a policy sees it.
@@ -128,7 +130,7 @@ func Reasons() []Reason {
 		FormInvalid, ParameterUnsupported, GrantUnsupported,
 		TokenMalformed, TokenSignature, TokenExpired, TokenNotYetValid, TokenTooOld, TokenRevoked, TokenClass,
 		IssuerUnknown, IssuerSuspended, IssuerRule, SubjectMapping, UserRule, DirectoryRefused,
-		TargetUnknown, TargetNotGranted, TargetsMixed,
+		TargetUnknown, TargetNotGranted, TargetsMixed, UpstreamRefused,
 		SubjectIssuer, SubjectTokenType, SubjectAudience, SubjectRule, SubjectBinding,
 		ActorForbidden, ActorRequired, ActorIssuer, ActorAudience, ActorRule, ActorLoop, ActorDepth, MayAct,
 		ImpersonationForbidden, ImpersonationGrant, ImpersonationReason,
