@@ -32,6 +32,9 @@ type Record struct {
 	StatedReason     string
 	Targets          []policy.TargetPolicy
 	Grant            string
+	// Endpoint is which endpoint was asked, empty for the token endpoint. It is not
+	// written: Grant has the same word.
+	Endpoint string
 	// Audiences and Resources are as asked; they share the key audience.
 	Audiences    []string
 	Resources    []string

@@ -64,17 +64,33 @@ type Exchanger struct {
 	minter mint.Minter
 }
 
-// Exchange answers one call.
+// Exchange answers one call, to whichever of the endpoints it came.
 func (e *Exchanger) Exchange(ctx context.Context, call *oauth.Call) oauth.Answer {
+	switch call.Ask {
+	case oauth.AskIntrospection:
+		return e.Introspect(ctx, call)
+	case oauth.AskRevocation:
+		return e.Revoke(ctx, call)
+	case oauth.AskToken:
+	}
+	return e.answer(ctx, call, exchanging(), func(x *exchange) oauth.Answer { return oauth.Answer{Response: x.response()} })
+}
+
+// answer goes through the steps, writes the record, and gives what came of it.
+func (e *Exchanger) answer(ctx context.Context, call *oauth.Call, steps []step, give func(*exchange) oauth.Answer) oauth.Answer {
 	x := &exchange{Exchanger: e, call: call, now: e.Now().UTC()}
 	x.record = audit.Record{
 		Time: x.now, CorrelationID: call.CorrelationID, TokenService: call.Service.Name(), Revision: call.Snapshot.Revision(),
+		Endpoint: string(call.Ask),
 	}
-	ref := x.run(ctx)
-	if ref == nil {
-		x.record.Outcome = policy.Allowed
-	} else {
+	ref := x.run(ctx, steps)
+	switch {
+	case ref != nil:
 		x.refuse(ref)
+	case x.inactive != nil:
+		x.nothing(x.inactive)
+	default:
+		x.record.Outcome = policy.Allowed
 	}
 	x.presented()
 	x.record.Duration = e.Now().Sub(call.Start)
@@ -92,7 +108,9 @@ func (e *Exchanger) Exchange(ctx context.Context, call *oauth.Call) oauth.Answer
 		}
 		return a
 	}
-	return oauth.Answer{Response: x.response(), DPoPNonce: x.nonce(nil)}
+	a := give(x)
+	a.DPoPNonce = x.nonce(nil)
+	return a
 }
 
 // exchange is one request under way.
@@ -111,6 +129,8 @@ type exchange struct {
 	actor   *policy.Token
 	// directory is what a directory knows of the requested subject.
 	directory *policy.KnownSubject
+	// inactive is why the token that a question is about is good for nothing.
+	inactive *policy.Refusal
 	// uses are what is used up when everything else agreed.
 	uses     []func(context.Context) *policy.Refusal
 	decision policy.Decision
@@ -125,20 +145,26 @@ type step struct {
 	run  func(*exchange, context.Context) *policy.Refusal
 }
 
-// run goes through the steps. The order is the product's: nothing costly before
-// the client is known, nothing used up before the policy agreed, nothing signed
+// exchanging are the steps of an exchange. The order is the product's: nothing costly
+// before the client is known, nothing used up before the policy agreed, nothing signed
 // before that.
-func (x *exchange) run(ctx context.Context) *policy.Refusal {
-	for _, s := range [...]step{
+func exchanging() []step {
+	return []step{
 		{"form", (*exchange).form},
 		{"client", (*exchange).authenticate},
 		{"proof", (*exchange).verifyProof},
 		{"subject", (*exchange).verifySubject},
 		{"actor", (*exchange).verifyActor},
 		{"decide", (*exchange).decide},
+		{"revoked", (*exchange).notRevoked},
 		{"consume", (*exchange).consume},
 		{"mint", (*exchange).mint},
-	} {
+	}
+}
+
+// run goes through the steps.
+func (x *exchange) run(ctx context.Context, steps []step) *policy.Refusal {
+	for _, s := range steps {
 		if ctx.Err() != nil {
 			return aborted(s.name)
 		}
@@ -169,10 +195,16 @@ func aborted(check string) *policy.Refusal {
 	return &policy.Refusal{Outcome: policy.Unable, Reason: policy.RequestAborted, Check: check, Detail: "the caller went away"}
 }
 
-// refuse makes the record say that nothing was given, and why.
-func (x *exchange) refuse(ref *policy.Refusal) {
+// nothing makes the record say that a question was answered by no, and why.
+func (x *exchange) nothing(ref *policy.Refusal) {
 	r := &x.record
 	r.Outcome, r.Reason, r.Check, r.Detail = ref.Outcome, ref.Reason, ref.Check, ref.Detail
+}
+
+// refuse makes the record say that nothing was given, and why.
+func (x *exchange) refuse(ref *policy.Refusal) {
+	x.nothing(ref)
+	r := &x.record
 	r.Targets, r.ScopeGranted, r.KeyID, r.TokenID, r.Transaction = nil, nil, "", "", ""
 }
 
@@ -181,6 +213,7 @@ func (x *exchange) refuse(ref *policy.Refusal) {
 func (e *Exchanger) Refused(_ context.Context, call *oauth.Call, ref *policy.Refusal) {
 	r := &audit.Record{
 		Time: e.Now().UTC(), CorrelationID: call.CorrelationID, Outcome: ref.Outcome, Reason: ref.Reason, Check: ref.Check, Detail: ref.Detail,
+		Endpoint: string(call.Ask), Grant: string(call.Ask),
 	}
 	if call.Service != nil {
 		r.TokenService = call.Service.Name()

@@ -123,7 +123,7 @@ func TestTheOrderOfARequest(t *testing.T) {
 		"F313: what is too large to be minted uses the assertion up, and is not given": {
 			change: func(s *policy.Spec) { s.Services[0].TokenBytes = 500 },
 			form:   func(w *world) url.Values { return w.asserted(w.assertion(nil), nil) },
-			reason: policy.TokenTooLarge, steps: "form client proof subject actor decide consume mint", want: effects{fetches: 1, used: 1, signed: 1},
+			reason: policy.TokenTooLarge, steps: "form client proof subject actor decide revoked consume mint", want: effects{fetches: 1, used: 1, signed: 1},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestAGrantedRequestGoesThroughEveryStepOnce(t *testing.T) {
 	seen := &steps{}
 	w.use.Tracer = seen
 	granted(t, w.exchange(w.asserted(w.assertion(nil), nil)))
-	if got := strings.Join(seen.names, " "); got != "form client proof subject actor decide consume mint" {
+	if got := strings.Join(seen.names, " "); got != "form client proof subject actor decide revoked consume mint" {
 		t.Errorf("steps %q", got)
 	}
 	if got, want := w.effects(), (effects{1, 1, 1, 1}); got != want {

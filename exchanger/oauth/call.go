@@ -18,6 +18,8 @@ type Call struct {
 	// it whose endpoint was asked.
 	Snapshot *policy.Snapshot
 	Service  *policy.TokenService
+	// Ask is which endpoint was asked.
+	Ask Ask
 	// Body is the form, at most 64 KiB. It is valid until Exchange returns.
 	Body []byte
 	// Authorization is the header's value, empty when absent. It has been checked
@@ -37,10 +39,12 @@ type Call struct {
 	Start time.Time
 }
 
-// Answer is how a call ended: a Response, or the Refusal that says why not.
+// Answer is how a call ended: a Response or a Document, or the Refusal that says why not.
 // Neither is a bug, and is answered as one.
 type Answer struct {
 	Response *Response
+	// Document is the answer of the other endpoints; it may be empty, and is not nil.
+	Document []byte
 	Refusal  *policy.Refusal
 	// Grant is that of the request, as far as it could be read.
 	Grant policy.GrantType

@@ -111,7 +111,7 @@ func errorFor(reason policy.Reason) (WireError, bool) {
 		// A replayed client assertion is a wrong credential like any other.
 		return WireError{Status: statusUnauthorized, Code: "invalid_client", Description: "Client authentication failed."}, true
 	case policy.ClientGrant:
-		return badRequest("unauthorized_client", "The client may not use this grant type."), true
+		return badRequest("unauthorized_client", "The client may not use this grant type, or this token."), true
 	case policy.FormInvalid:
 		return badRequest("invalid_request", "The request is not well-formed."), true
 	case policy.ParameterUnsupported:

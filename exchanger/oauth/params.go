@@ -179,7 +179,7 @@ func CheckQuery(query string) *policy.Refusal {
 	}
 	for _, kv := range pairs {
 		_, known := new(Params).field(new(raw), kv.name)
-		if known || kv.name == "audience" || kv.name == "resource" {
+		if known || slices.Contains([]string{"audience", "resource", "token", "token_type_hint"}, kv.name) {
 			return invalid("the query string has parameters; send them in the body")
 		}
 	}

@@ -25,7 +25,7 @@ func Compile(spec *Spec, revision uint64, compiler Compiler) (*Snapshot, error) 
 		programs: map[programKey]Program{},
 	}
 	c.ahead(spec)
-	for _, step := range []func(*Spec) error{c.services, c.issuers, c.clients, c.scopes, c.policies, c.externals, c.grants, c.revocations} {
+	for _, step := range []func(*Spec) error{c.services, c.issuers, c.clients, c.scopes, c.policies, c.externals, c.grants, c.revocations, c.renewals} {
 		if err := step(spec); err != nil {
 			return nil, fmt.Errorf("compile snapshot: %w", err)
 		}

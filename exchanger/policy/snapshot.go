@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Snapshot is a compiled [Spec]: immutable, indexed, safe for concurrent use.
@@ -76,7 +77,8 @@ type TokenService struct {
 	scopeStars []ScopeOwner
 	credAud    map[string]bool
 	// revocations is nil where there are none.
-	revocations *revocations
+	revocations    *revocations
+	longestRenewal time.Duration
 }
 
 type accountKey struct{ issuer, namespace, name string }

@@ -5,6 +5,7 @@ package server
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/exchequer-dev/exchequer/exchanger/jose"
@@ -35,10 +36,17 @@ func authMethods(m policy.Methods) []string {
 // too, so that verifiers of either school find our keys. It lists what this
 // build serves, nothing else.
 type document struct {
-	Issuer        string   `json:"issuer"`
-	TokenEndpoint string   `json:"token_endpoint"`
-	JWKSURI       string   `json:"jwks_uri"`
-	GrantTypes    []string `json:"grant_types_supported"`
+	Issuer        string `json:"issuer"`
+	TokenEndpoint string `json:"token_endpoint"`
+	JWKSURI       string `json:"jwks_uri"`
+	// RFC 8414 section 2: where tokens are asked about and revoked.
+	IntrospectionEndpoint string   `json:"introspection_endpoint"`
+	IntrospectionMethods  []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAlgs     []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	RevocationEndpoint    string   `json:"revocation_endpoint"`
+	RevocationMethods     []string `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationAlgs        []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+	GrantTypes            []string `json:"grant_types_supported"`
 	// GrantProfiles are what assertions of the jwt-bearer grant can be besides plain
 	// ones (draft-ietf-oauth-identity-assertion-authz-grant, section 7).
 	GrantProfiles []string `json:"authorization_grant_profiles_supported"`
@@ -58,7 +66,7 @@ type document struct {
 // request.
 func metadata(svc *policy.TokenService) []byte {
 	base := strings.TrimSuffix(svc.Issuer(), "/")
-	b, err := json.Marshal(document{
+	d := document{
 		Issuer:        svc.Issuer(),
 		TokenEndpoint: base + "/token",
 		JWKSURI:       base + "/jwks",
@@ -72,7 +80,14 @@ func metadata(svc *policy.TokenService) []byte {
 		DPoPAlgs:      proof.Algorithms(),
 
 		CertificateBound: true,
-	})
+
+		IntrospectionEndpoint: base + "/introspect",
+		RevocationEndpoint:    base + "/revoke",
+	}
+	d.IntrospectionAlgs, d.RevocationMethods, d.RevocationAlgs = d.AuthAlgs, d.AuthMethods, d.AuthAlgs
+	// Whoever has no credential cannot be told anything of a token.
+	d.IntrospectionMethods = slices.DeleteFunc(slices.Clone(d.AuthMethods), func(m string) bool { return m == "none" })
+	b, err := json.Marshal(d)
 	if err != nil {
 		return nil // Strings and lists of strings cannot fail to marshal.
 	}

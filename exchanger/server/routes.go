@@ -16,6 +16,8 @@ type kind uint8
 
 const (
 	kindToken kind = iota + 1
+	kindIntrospection
+	kindRevocation
 	kindKeys
 	kindMetadata
 	kindSAML
@@ -118,6 +120,8 @@ func endpoints(svc *policy.TokenService, issuer *url.URL) map[string]endpoint {
 		base + "/token":                            {kind: kindToken, service: svc},
 		base + "/jwks":                             {kind: kindKeys, service: svc, cacheControl: cache},
 		base + "/saml/metadata":                    {kind: kindSAML, service: svc, cacheControl: cache},
+		base + "/introspect":                       {kind: kindIntrospection, service: svc},
+		base + "/revoke":                           {kind: kindRevocation, service: svc},
 		base + "/.well-known/openid-configuration": metadata,
 		// RFC 8414 section 3.1: between host and path, not after it.
 		"/.well-known/oauth-authorization-server" + base: metadata,

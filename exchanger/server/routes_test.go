@@ -135,9 +135,15 @@ func TestMetadata(t *testing.T) {
 			}
 		}
 	})
+	t.Run("F315: where tokens are asked about and revoked", func(t *testing.T) {
+		t.Parallel()
+		if oidc.member(t, "introspection_endpoint") != issuer+"/introspect" || oidc.member(t, "revocation_endpoint") != issuer+"/revoke" {
+			t.Errorf("got %s", oidc.body)
+		}
+	})
 	t.Run("F315: no none, no endpoint that is not served", func(t *testing.T) {
 		t.Parallel()
-		if strings.Contains(oidc.body, `"none"`) || strings.Contains(oidc.body, "HS256") || strings.Contains(oidc.body, "introspection") || strings.Contains(oidc.body, "revocation") {
+		if strings.Contains(oidc.body, `"none"`) || strings.Contains(oidc.body, "HS256") || strings.Contains(oidc.body, "authorization_endpoint") || strings.Contains(oidc.body, "userinfo") {
 			t.Errorf("got %s", oidc.body)
 		}
 	})

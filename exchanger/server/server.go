@@ -161,13 +161,13 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, publicOnly bool) 
 		return
 	}
 	e, ok := s.routesOf(snapshot).find(r.Host, r.URL.EscapedPath())
-	if !ok || publicOnly && e.kind == kindToken {
+	if !ok || publicOnly && e.kind.private() {
 		s.notFound(w)
 		return
 	}
 	switch e.kind {
-	case kindToken:
-		s.token(w, r, snapshot, e.service)
+	case kindToken, kindIntrospection, kindRevocation:
+		s.token(w, r, snapshot, e)
 	case kindKeys:
 		s.keys(w, r, e)
 	case kindSAML:

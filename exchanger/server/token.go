@@ -48,16 +48,17 @@ func reject(status int, description string) *rejection {
 	}
 }
 
-// token answers POST {issuer}/token.
-func (s *Server) token(w http.ResponseWriter, r *http.Request, snapshot *policy.Snapshot, svc *policy.TokenService) {
+// token answers POST {issuer}/token, and the other endpoints that clients call with a
+// form and their credentials.
+func (s *Server) token(w http.ResponseWriter, r *http.Request, snapshot *policy.Snapshot, e endpoint) {
 	b := s.buffers.Get().(*exchangeBuffer) //nolint:errcheck // the pool holds nothing else
 	defer s.release(b)
 	call := &b.call
 	*call = oauth.Call{
-		Snapshot: snapshot, Service: svc, Start: s.now(), Peer: peer(r.RemoteAddr),
+		Snapshot: snapshot, Service: e.service, Ask: e.kind.ask(), Start: s.now(), Peer: peer(r.RemoteAddr),
 		CorrelationID: rand.Text(), DPoP: r.Header["Dpop"],
 	}
-	ctx, span := s.config.Tracing.Serve(r.Context(), "token", func() telemetry.Carrier { return propagation.HeaderCarrier(r.Header) })
+	ctx, span := s.config.Tracing.Serve(r.Context(), e.kind.span(), func() telemetry.Carrier { return propagation.HeaderCarrier(r.Header) })
 	span.Correlate(call.CorrelationID)
 	h := w.Header()
 	h["Cache-Control"] = []string{"no-store"}
@@ -91,7 +92,11 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request, snapshot *policy.
 	if answer.DPoPNonce != "" {
 		h["Dpop-Nonce"] = []string{answer.DPoPNonce}
 	}
-	if answer.Response == nil {
+	switch {
+	case answer.Document != nil:
+		write(w, http.StatusOK, contentJSON, answer.Document)
+		return
+	case answer.Response == nil:
 		s.refuse(w, answer, call.CorrelationID)
 		return
 	}
@@ -124,7 +129,7 @@ func (s *Server) refuse(w http.ResponseWriter, answer oauth.Answer, correlationI
 func (s *Server) read(w http.ResponseWriter, r *http.Request, b *exchangeBuffer) *rejection {
 	if r.Method != http.MethodPost {
 		w.Header()["Allow"] = []string{http.MethodPost}
-		return reject(http.StatusMethodNotAllowed, "The token endpoint takes POST only.")
+		return reject(http.StatusMethodNotAllowed, "This endpoint takes POST only.")
 	}
 	if ref := oauth.CheckQuery(r.URL.RawQuery); ref != nil {
 		return &rejection{wire: oauth.ErrorFor(ref.Reason), ref: ref}

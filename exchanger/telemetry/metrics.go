@@ -27,6 +27,7 @@ type Metrics struct {
 	refresh func()
 
 	requests  *prometheus.CounterVec
+	inquiries *prometheus.CounterVec
 	duration  [3]prometheus.Observer
 	decisions *prometheus.CounterVec
 	clients   *prometheus.CounterVec
@@ -75,6 +76,8 @@ func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: counterVec("exchequer_exchange_requests_total", "Token requests, by how they ended.", "token_service", "outcome", "reason"),
+		inquiries: counterVec("exchequer_inquiries_total", "Introspection and revocation requests, by how they ended.",
+			"token_service", "endpoint", "outcome", "reason"),
 		decisions: counterVec("exchequer_policy_decisions_total",
 			"How the policies that were considered judged.", "namespace", "policy", "outcome"),
 		clients: counterVec("exchequer_client_requests_total",
@@ -118,7 +121,7 @@ func NewMetrics() *Metrics {
 	for _, o := range [...]policy.Outcome{policy.Denied, policy.Unable, policy.Allowed} {
 		m.duration[o] = duration.WithLabelValues(o.String())
 	}
-	m.registry.MustRegister(m.requests, duration, m.decisions, m.clients, m.revision, current{m.age, m}, m.compile, current{m.blocked, m},
+	m.registry.MustRegister(m.requests, m.inquiries, duration, m.decisions, m.clients, m.revision, current{m.age, m}, m.compile, current{m.blocked, m},
 		current{m.heartbeat, m}, current{m.clock, m},
 		m.shed, m.panics, m.certificateErrors, current{m.keysAge, m}, m.fetches, m.signingKeys, m.upstreams.asked, m.upstreams.took,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -159,6 +162,10 @@ func (m *Metrics) Registerer() prometheus.Registerer { return m.registry }
 
 // Observe counts the request that the record is about.
 func (m *Metrics) Observe(r *audit.Record) {
+	if r.Endpoint != "" {
+		m.inquired(r)
+		return
+	}
 	if int(r.Outcome) < len(m.duration) {
 		m.duration[r.Outcome].Observe(r.Duration.Seconds())
 	}
@@ -184,6 +191,18 @@ func (m *Metrics) Observe(r *audit.Record) {
 			m.judged(p.Policy, p.Outcome)
 		}
 	}
+}
+
+// inquired counts a request to another endpoint. Its labels are the token services that
+// there are, and words of our own.
+func (m *Metrics) inquired(r *audit.Record) {
+	service := r.TokenService
+	m.mu.RLock()
+	if !m.known.services[service] {
+		service = ""
+	}
+	m.mu.RUnlock()
+	m.inquiries.WithLabelValues(service, r.Endpoint, r.Outcome.String(), string(r.Reason)).Inc()
 }
 
 // resolve finds the series of a key, and keeps them when the key is made of
@@ -288,6 +307,7 @@ func (m *Metrics) prune(ids map[string]bool) {
 		delete(m.byCall, key)
 		if !service {
 			m.requests.DeletePartialMatch(prometheus.Labels{"token_service": key.service})
+			m.inquiries.DeletePartialMatch(prometheus.Labels{"token_service": key.service})
 		}
 		if key.client != "" && !ids[key.client] {
 			m.clients.DeletePartialMatch(prometheus.Labels{"client": key.client})
