@@ -68,7 +68,7 @@ func (m *Minter) Mint(ctx context.Context, d *policy.Decision, k *keys.Current, 
 	if !now().Before(grant.ExpiresAt) {
 		return Token{}, expired("before")
 	}
-	form, ok := shapeOf(grant.TokenType)
+	form, ok := shapeFor(grant)
 	if !ok {
 		return Token{}, refuse(policy.Denied, policy.Internal, "tokens of type "+string(grant.TokenType)+" are not minted")
 	}
