@@ -173,7 +173,7 @@ func (a asItIs) still(u *unstructured.Unstructured, v *status.Verdict) bool {
 func (op *Operator) extras(result *translate.Result, v *status.Verdict) {
 	switch v.Said.Kind {
 	case gather.TokenService:
-		v.Service = &status.Service{Keys: op.keys.Keys(v.Said.Name)}
+		v.Service = &status.Service{Keys: op.keys.Keys(v.Said.Name), Certificate: op.keys.Certificate(v.Said.Name)}
 		if c, ok := op.keys.Condition(v.Said.Name, v.Said.Generation); ok {
 			v.Service.KeysReady = &c
 		}

@@ -49,8 +49,9 @@ func newTokenDecodeCommand(now func() time.Time) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "decode [FILE|-]",
 		Short: "Show what a token says, without verifying it",
-		Long: `Show what a token says: header, claims, times, and who acts for whom. The token is
-read from a file, or from standard input.
+		Long: `Show what a token says: header, claims, times, and who acts for whom; of a SAML
+assertion in base64url what rules and claimMappings see of it. The token is read
+from a file, or from standard input.
 
 NOTHING is verified: anybody can write such a token. "exchequer token verify"
 verifies one.
@@ -101,6 +102,9 @@ func decodeToken(token string, now time.Time) (*decodedToken, error) {
 	} else {
 		d.Refused = err.Error()
 		parts := strings.Split(token, ".")
+		if len(parts) == 1 {
+			return decodeAssertion(token, now)
+		}
 		if len(parts) != 3 {
 			return nil, usage("this is no JWT: %w", err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/exchequer-dev/exchequer/exchanger/jose"
 	fake "github.com/exchequer-dev/exchequer/test/fakes/issuer"
+	"github.com/exchequer-dev/exchequer/test/fakes/saml"
 )
 
 const corpKey = "testdata/keys/corp.pem"
@@ -126,6 +127,24 @@ func TestDecodeShowsClaimsTimesAndWhoActs(t *testing.T) {
 	if d.Verified || len(d.Actors) != 2 || d.Actors[1].Client != "shop/web" || d.Refused != "" {
 		t.Errorf("%+v", d)
 	}
+}
+
+func TestDecodeShowsAnAssertionAsTheExchangeSeesIt(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 2, 15, 0, 0, 0, time.UTC)
+	idp, err := saml.New("https://idp.example/saml", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := idp.Token(idp.Assertion(at, "https://sts.example.com", "https://sts.example.com/token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := decode[decodedToken](t, exchequer(t, token, "token", "decode", "-o", "json").must(t, exitOK).out)
+	if d.Verified || d.Claims["sub"] != "alice" || d.Claims["mail"] != "alice@corp.example" || d.Header["recipient"] != "https://sts.example.com/token" || len(d.Times) != 4 {
+		t.Errorf("%+v", d)
+	}
+	exchequer(t, token[:len(token)-8], "token", "decode").must(t, exitUsage)
 }
 
 func TestDecodeShowsWhatWouldBeRefused(t *testing.T) {

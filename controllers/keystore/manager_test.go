@@ -5,6 +5,7 @@ package keystore
 
 import (
 	"bytes"
+	"encoding/pem"
 	"errors"
 	"strings"
 	"testing"
@@ -48,6 +49,10 @@ func TestTheSecretHasOneDocumentForEachTokenServiceAndIsFound(t *testing.T) {
 	}
 	if got := m.Keys("a"); len(got) != 1 || got[0].State != v1alpha1.SigningKeyActive || got[0].ActivatedAt != "2026-01-02T15:00:00Z" {
 		t.Errorf("status.keys: %+v", got)
+	}
+	if c, ok := follower.Current("a"); !ok || string(m.Certificate("a")) == "" ||
+		string(m.Certificate("a")) != string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificates()[0].Certificate.Raw})) {
+		t.Error("status.samlCertificate is not the one that a replica signs assertions with")
 	}
 	version := s.ResourceVersion
 	for range 10 {

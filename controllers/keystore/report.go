@@ -4,6 +4,7 @@
 package keystore
 
 import (
+	"encoding/pem"
 	"errors"
 	"time"
 
@@ -119,6 +120,21 @@ func (m *Manager) Keys(service string) []v1alpha1.SigningKeyStatus {
 		})
 	}
 	return out
+}
+
+// Certificate is the one with which a TokenService's assertions are signed, in PEM;
+// empty when its key makes none.
+func (m *Manager) Certificate(service string) v1alpha1.PEM {
+	current, ok := m.ring.Current(service)
+	if !ok {
+		return ""
+	}
+	for _, c := range current.Certificates() {
+		if c.State == keys.Active {
+			return v1alpha1.PEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate.Raw}))
+		}
+	}
+	return ""
 }
 
 func moment(t time.Time) v1alpha1.Time {

@@ -36,6 +36,8 @@ type Verdict struct {
 // Service is what is known about a TokenService.
 type Service struct {
 	Keys []v1alpha1.SigningKeyStatus
+	// Certificate is the one with which assertions are signed, in PEM.
+	Certificate v1alpha1.PEM
 	// KeysReady tells how they are; nil before they were looked at.
 	KeysReady *metav1.Condition
 	// OneTime is how many clients in force need one-time state that all replicas see.
@@ -243,6 +245,9 @@ func (v *Verdict) refused() metav1.Condition {
 func (s *Service) into(next map[string]any, w *World) {
 	next["replicas"] = map[string]any{
 		"serving": int64(len(w.Replicas.Acknowledged)), "current": int64(w.Replicas.current(w.Revision)), "revision": int64(w.Revision),
+	}
+	if s.Certificate != "" {
+		next["samlCertificate"] = string(s.Certificate)
 	}
 	if len(s.Keys) == 0 {
 		return

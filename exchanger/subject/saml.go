@@ -69,7 +69,7 @@ func (v *Verifier) assertion(ctx context.Context, svc *policy.TokenService, toke
 	if said.Recipient != ti.Spec().SAML.Recipient {
 		return nil, trust.Deny(policy.SubjectAudience, "the Recipient of the assertion's SubjectConfirmationData is not "+ti.Spec().SAML.Recipient)
 	}
-	mapped, ref := ti.MapAssertion(policy.Presented{Claims: claimsOf(said), Digest: sha256.Sum256([]byte(token))})
+	mapped, ref := ti.MapAssertion(policy.Presented{Claims: AssertionClaims(said), Digest: sha256.Sum256([]byte(token))})
 	if ref != nil {
 		return nil, ref
 	}
@@ -126,11 +126,11 @@ func publicKeys(set *jose.KeySet) []crypto.PublicKey {
 	return keys
 }
 
-// claimsOf makes claims of an assertion, for claimMappings and rules to read as
+// AssertionClaims makes claims of an assertion, for claimMappings and rules to read as
 // those of a token. Attributes stand under their own names, one value as a string
 // and several as a list, unless the name means something in a token; under
 // `attributes` all of them are lists.
-func claimsOf(a *saml.Assertion) map[string]any {
+func AssertionClaims(a *saml.Assertion) map[string]any {
 	claims := map[string]any{}
 	attributes := map[string]any{}
 	for _, attribute := range a.Attributes {
