@@ -134,9 +134,50 @@ func newPage(t *testing.T, blocks []block) *page {
 	}
 	p.env = append(os.Environ(), "PATH="+path+string(os.PathListSeparator)+os.Getenv("PATH"), "TMPDIR="+p.dir, "NO_COLOR=1")
 	for i := range p.blocks {
+		p.copyStories(p.blocks[i].text)
 		p.blocks[i].text = p.elsewhere(p.blocks[i].text)
+		p.blocks[i].want = p.elsewhere(p.blocks[i].want)
 	}
+	p.copy("docs/examples/quickstart/issuer-key.pem")
 	return p
+}
+
+var story = regexp.MustCompile(`config/samples/[a-z0-9-]+`)
+
+// copyStories copies the manifests that a block names to where the page runs, with
+// the page's ports in them: one service may name another's.
+func (p *page) copyStories(text string) {
+	p.t.Helper()
+	for _, folder := range story.FindAllString(text, -1) {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			rel, err := filepath.Rel(root, path)
+			if err == nil {
+				p.copy(rel)
+			}
+			return err
+		})
+		if err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+func (p *page) copy(name string) {
+	p.t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	to := filepath.Join(p.dir, name)
+	if err := os.MkdirAll(filepath.Dir(to), 0o750); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(to, []byte(p.elsewhere(string(text))), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 var address = regexp.MustCompile(`\b127\.0\.0\.1:(80\d\d)\b`)
@@ -177,7 +218,7 @@ func (p *page) run(path string) {
 	ctx, cancel := context.WithTimeout(p.t.Context(), 2*time.Minute)
 	defer cancel()
 	shell := exec.CommandContext(ctx, "bash", "-uc", script.String())
-	shell.Dir, shell.Env = root, p.env
+	shell.Dir, shell.Env = p.dir, p.env
 	if out, err := shell.CombinedOutput(); err != nil {
 		p.t.Errorf("%s: the shell: %v\n%s", path, err, out)
 	}
@@ -220,7 +261,7 @@ func (p *page) start(b *block) {
 		p.t.Fatal(err)
 	}
 	c := exec.Command("bash", "-c", "exec "+strings.TrimSpace(b.text)) //nolint:noctx // ended by the cleanup
-	c.Dir, c.Env, c.Stdout, c.Stderr = root, p.env, log, log
+	c.Dir, c.Env, c.Stdout, c.Stderr = p.dir, p.env, log, log
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := c.Start(); err != nil {
 		p.t.Fatal(err)
