@@ -11,6 +11,10 @@ import (
 
 func (x *exchange) decide(context.Context) *policy.Refusal {
 	p := x.params
+	var family *policy.Family
+	if x.family != nil {
+		family = &x.family.Family
+	}
 	x.decision = x.call.Snapshot.Decide(&policy.Request{
 		Now:          x.now,
 		TokenService: x.call.Service.Name(),
@@ -27,6 +31,8 @@ func (x *exchange) decide(context.Context) *policy.Refusal {
 		ScopesGiven:  p.ScopeGiven,
 		TokenType:    p.TokenType,
 
+		Family:           family,
+		OfflineAccess:    p.OfflineAccess,
 		RequestedSubject: p.RequestedSubject,
 		Directory:        x.directory,
 		Reason:           p.Reason,

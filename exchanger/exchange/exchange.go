@@ -102,6 +102,7 @@ func (e *Exchanger) answer(ctx context.Context, call *oauth.Call, steps []step, 
 		e.Observer.Observe(&x.record)
 	}
 	if ref != nil {
+		x.takeBack(ctx)
 		a := oauth.Answer{Refusal: ref, DPoPNonce: x.nonce(ref)}
 		if x.params != nil {
 			a.Grant = x.params.Grant
@@ -135,6 +136,13 @@ type exchange struct {
 	uses     []func(context.Context) *policy.Refusal
 	decision policy.Decision
 	token    mint.Token
+	// family is what the refresh token renews, as the store has it (familySealed); nil
+	// for every other grant. refreshToken is the one that leaves.
+	family       *keptFamily
+	familySealed []byte
+	refreshToken string
+	// undo takes back what was kept, should the answer not leave.
+	undo []func(context.Context)
 	// assertion is the digest of the client's assertion, where it was needed.
 	assertion [sha256.Size]byte
 }
@@ -159,6 +167,7 @@ func exchanging() []step {
 		{"revoked", (*exchange).notRevoked},
 		{"consume", (*exchange).consume},
 		{"mint", (*exchange).mint},
+		{"store", (*exchange).keepTokens},
 	}
 }
 

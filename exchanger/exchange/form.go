@@ -33,6 +33,8 @@ func (x *exchange) presented() {
 	switch {
 	case x.subject != nil:
 		in = append(in, x.subject.Digest)
+	case p.RefreshToken != "":
+		in = append(in, sha256.Sum256([]byte(p.RefreshToken)))
 	case p.SubjectToken != "":
 		in = append(in, sha256.Sum256([]byte(p.SubjectToken)))
 	}

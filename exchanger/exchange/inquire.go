@@ -5,6 +5,7 @@ package exchange
 
 import (
 	"context"
+	"time"
 
 	"github.com/exchequer-dev/exchequer/exchanger/audit"
 	"github.com/exchequer-dev/exchequer/exchanger/oauth"
@@ -30,8 +31,10 @@ func (x *exchange) inquiryForm(context.Context) *policy.Refusal {
 }
 
 // ownToken verifies the token that a question is about.
-func (x *exchange) ownToken(_ context.Context) (*policy.Token, *policy.Refusal) {
-	t, ref := x.Subjects.VerifyOwn(x.call.Service, x.params.SubjectToken, x.now)
+func (x *exchange) ownToken(ctx context.Context) (*policy.Token, *policy.Refusal) {
+	t, ref := x.verified(ctx, func(_ context.Context, svc *policy.TokenService, token string, now time.Time) (*policy.Token, *policy.Refusal) {
+		return x.Subjects.VerifyOwn(svc, token, now)
+	}, x.params.SubjectToken)
 	if ref != nil {
 		return nil, ref
 	}

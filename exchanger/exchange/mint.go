@@ -32,6 +32,15 @@ func (x *exchange) response() *oauth.Response {
 		IssuedTokenType: oauth.TokenTypeURN(g.TokenType),
 		TokenType:       presentation(g),
 		ExpiresIn:       x.token.ExpiresIn,
-		Scope:           strings.Join(g.Scopes, " "),
+		Scope:           scopeOf(g),
+		RefreshToken:    x.refreshToken,
 	}
+}
+
+// scopeOf is the scope of the token; empty for those that have none.
+func scopeOf(g *policy.Grant) string {
+	if g.TokenType == policy.TypeIDToken {
+		return ""
+	}
+	return strings.Join(g.Scopes, " ")
 }

@@ -159,7 +159,7 @@ func TestAGrantedRequestGoesThroughEveryStepOnce(t *testing.T) {
 	seen := &steps{}
 	w.use.Tracer = seen
 	granted(t, w.exchange(w.asserted(w.assertion(nil), nil)))
-	if got := strings.Join(seen.names, " "); got != "form client proof subject actor decide revoked consume mint" {
+	if got := strings.Join(seen.names, " "); got != "form client proof subject actor decide revoked consume mint store" {
 		t.Errorf("steps %q", got)
 	}
 	if got, want := w.effects(), (effects{1, 1, 1, 1}); got != want {

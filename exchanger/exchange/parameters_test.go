@@ -24,7 +24,7 @@ func TestF47EveryKnownParameterIsUsedOrRefused(t *testing.T) {
 		check  func(*testing.T, *oauth.Response)
 	}{
 		"grant_type":                        {url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}}, policy.ParameterUnsupported, nil},
-		"grant_type refresh_token":          {url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"r"}}, policy.GrantUnsupported, nil},
+		"grant_type refresh_token":          {url.Values{"grant_type": {"refresh_token"}, "refresh_token": {"r"}}, policy.ParameterUnsupported, nil},
 		"client_id":                         {url.Values{"client_id": {signer}}, policy.ClientCredentials, nil},
 		"client_secret":                     {url.Values{"client_secret": {secret + "x"}}, policy.ClientCredentials, nil},
 		"client_assertion":                  {url.Values{"client_assertion": {"a.b.c"}}, policy.FormInvalid, nil},
@@ -73,7 +73,7 @@ func TestF47EveryKnownParameterIsUsedOrRefused(t *testing.T) {
 		"F45: claims":                       {url.Values{"claims": {"{}"}}, policy.ParameterUnsupported, nil},
 		"F45: a name that means nothing":    {url.Values{"foo": {"1"}, "Subject_Token": {"x"}}, "", scopeIs("images")},
 		"R1: a known one without value":     {url.Values{"request": {""}, "actor_token": {""}, "actor_token_type": {""}}, "", scopeIs("images")},
-		"offline_access, which is no scope": {url.Values{"scope": {"images offline_access"}}, policy.ScopeUnknown, nil},
+		"offline_access, which is no scope": {url.Values{"scope": {"images offline_access"}}, policy.ScopeNotGranted, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -6,6 +6,7 @@ package exchange
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/exchequer-dev/exchequer/exchanger/oauth"
@@ -31,6 +32,9 @@ func (e *Exchanger) Revoke(ctx context.Context, call *oauth.Call) oauth.Answer {
 // revocable finds the token. What is none of ours is left alone (RFC 7009 section 2.2);
 // what is another client's is refused (section 2.1).
 func (x *exchange) revocable(ctx context.Context) *policy.Refusal {
+	if strings.HasPrefix(x.params.SubjectToken, refreshPrefix) {
+		return x.revocableFamily(ctx)
+	}
 	t, ref := x.ownToken(ctx)
 	switch {
 	case ref != nil && ref.Outcome == policy.Unable:
@@ -55,6 +59,12 @@ func (x *exchange) revocable(ctx context.Context) *policy.Refusal {
 // it can live. What is derived never outlives it, but for what refresh tokens renew.
 func (x *exchange) revoke(ctx context.Context) *policy.Refusal {
 	if x.inactive != nil {
+		return nil
+	}
+	if x.family != nil {
+		if err := x.endFamily(ctx, x.family); err != nil {
+			return &policy.Refusal{Outcome: policy.Unable, Reason: policy.StoreUnavailable, Check: "revoke", Detail: "the refresh token is NOT revoked: " + err.Error()}
+		}
 		return nil
 	}
 	s := x.call.Service

@@ -13,6 +13,9 @@ import (
 )
 
 func (x *exchange) verifySubject(ctx context.Context) *policy.Refusal {
+	if x.params.Grant == policy.GrantRefresh {
+		return x.renewed(ctx)
+	}
 	var t *policy.Token
 	var ref *policy.Refusal
 	switch p := x.params; p.SubjectAs { //nolint:exhaustive // every other token says whose it is
@@ -20,8 +23,10 @@ func (x *exchange) verifySubject(ctx context.Context) *policy.Refusal {
 		t, ref = x.Subjects.VerifyOpaque(ctx, x.call.Service, p.SubjectURI, p.SubjectToken, x.now)
 	case policy.AsSAML2:
 		t, ref = x.verifyAssertion(ctx, p.SubjectToken, trust.Subject)
+	case policy.AsHandover:
+		t, ref = x.received(ctx, p.SubjectToken)
 	default:
-		t, ref = x.Subjects.Verify(ctx, x.call.Service, p.SubjectToken, x.now)
+		t, ref = x.verified(ctx, x.Subjects.Verify, p.SubjectToken)
 	}
 	if ref != nil {
 		return ref
@@ -37,7 +42,7 @@ func (x *exchange) verifySubject(ctx context.Context) *policy.Refusal {
 // verifyActor verifies the actor token, as strictly as the subject's.
 func (x *exchange) verifyActor(ctx context.Context) *policy.Refusal {
 	if x.params.ActorToken == "" {
-		return nil
+		return x.lookUp(ctx)
 	}
 	verify := x.Subjects.VerifyActor
 	if x.params.ActorAs == policy.AsSAML2 {
@@ -50,7 +55,7 @@ func (x *exchange) verifyActor(ctx context.Context) *policy.Refusal {
 			return x.Subjects.VerifyOpaqueActor(ctx, svc, uri, token, now)
 		}
 	}
-	t, ref := verify(ctx, x.call.Service, x.params.ActorToken, x.now)
+	t, ref := x.verified(ctx, verify, x.params.ActorToken)
 	if ref != nil {
 		return ref
 	}

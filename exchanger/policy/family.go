@@ -63,6 +63,14 @@ func (d *deciding) family() *Refusal {
 	return d.service.NotRevoked(&with, r.Now)
 }
 
+// AsHandover is what a hand-over token stands for, as the token that was handed over:
+// no access token, and admitted by those policies alone that say so.
+func (t *Token) AsHandover() *Token {
+	as := *t
+	as.Class = ClassHandover
+	return &as
+}
+
 // handedOver lets a hand-over token be used by the one client that it names.
 func (d *deciding) handedOver() *Refusal {
 	t := d.request.Subject

@@ -223,7 +223,12 @@ func (v *Verifier) verify(ctx context.Context, svc *policy.TokenService, token s
 
 // verifyOwn verifies a token that this token service has issued.
 func (v *Verifier) verifyOwn(svc *policy.TokenService, c *jose.Compact, digest [sha256.Size]byte) (*remembered, *policy.Refusal) {
-	if !slices.Contains(ownTypes, c.Type()) {
+	return v.verifyTyped(svc, c, digest, ownTypes)
+}
+
+// verifyTyped verifies a token of one of these types that this token service has made.
+func (v *Verifier) verifyTyped(svc *policy.TokenService, c *jose.Compact, digest [sha256.Size]byte, types []string) (*remembered, *policy.Refusal) {
+	if !slices.Contains(types, c.Type()) {
 		return nil, trust.Deny(policy.TokenClass, "a token of this token service is neither of typ at+jwt nor of typ "+policy.TypeHeaderTransaction)
 	}
 	if slices.Contains(svc.Spec().RevokedKeyIDs, c.KeyID()) {
@@ -250,7 +255,11 @@ func (v *Verifier) verifyOwn(svc *policy.TokenService, c *jose.Compact, digest [
 	if err != nil {
 		return nil, trust.Deny(policy.TokenMalformed, err.Error())
 	}
-	t, ref := svc.IdentifyOwn(presented(verified, digest), facts)
+	of := presented(verified, digest)
+	if !slices.Contains(ownTypes, of.Type) {
+		of.Type = ownTypes[0] // whose claims it has: it was never shown to anybody
+	}
+	t, ref := svc.IdentifyOwn(of, facts)
 	if ref != nil {
 		return nil, ref
 	}
