@@ -14,6 +14,12 @@ TEST_ARGS ?=
 test-signer: ## Test the sample signer against SoftHSM, which it installs where it can.
 	GO="$(GO)" hack/signer/test.sh
 
+.PHONY: test-interop
+test-interop: test-assets ## Have clients and verifiers of others use a running service (Node.js; parts go into the cache).
+	$(GO) -C test/interop test -count=1 -timeout 5m $(INTEROP_ARGS) ./...
+
+INTEROP_ARGS ?=
+
 # Each golden test reads its own -update flag; packages without goldens do not
 # know it, so only those that declare it are run.
 GOLDEN_PACKAGES = $(sort $(dir $(shell grep -rlE --include='*_test.go' 'flag[.]Bool..update"' api cmd controllers exchanger hack test 2>/dev/null)))
