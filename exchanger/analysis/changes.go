@@ -81,8 +81,10 @@ func Changes(before, after *policy.Spec) []Change {
 // one never widens, save where its name was in somebody else's way.
 func presence(object string) Effect {
 	switch kind, _, _ := strings.Cut(object, "/"); kind {
-	case kindPolicy, kindClient, kindIssuer:
+	case kindPolicy, kindClient, kindIssuer, kindGrant, kindTarget:
 		return Widens
+	case kindRevocation:
+		return Narrows
 	}
 	// A scope can make what was one target's into two targets' (every one of them
 	// must grant it), a token service can make a request ambiguous.
@@ -114,6 +116,10 @@ const (
 	kindClient  = "ExchangeClient"
 	kindScope   = "ClientScope"
 	kindPolicy  = "ExchangePolicy"
+	kindGrant   = "ImpersonationGrant"
+	kindTarget  = "ExternalTarget"
+
+	kindRevocation = "TokenRevocation"
 )
 
 // objects are the parts of a Spec by name, as JSON would have them.
@@ -137,6 +143,15 @@ func objects(spec *policy.Spec) map[string]any {
 	for i := range spec.Policies {
 		p := &spec.Policies[i]
 		out[kindPolicy+"/"+p.Namespace+"/"+p.Name] = plain(p)
+	}
+	for i := range spec.Grants {
+		out[kindGrant+"/"+spec.Grants[i].Name] = plain(&spec.Grants[i])
+	}
+	for i := range spec.Externals {
+		out[kindTarget+"/"+spec.Externals[i].Name] = plain(&spec.Externals[i])
+	}
+	for i := range spec.Revocations {
+		out[kindRevocation+"/"+spec.Revocations[i].Name] = plain(&spec.Revocations[i])
 	}
 	return out
 }

@@ -173,10 +173,32 @@ func TestAChangeOfOneFieldIsToldWithItsDirection(t *testing.T) {
 			func(s *policy.Spec) { s.Policies = s.Policies[:2] },
 			"ExchangePolicy/hr/images-gets-hr", "", Narrows, "", "",
 		},
+		"a TokenRevocation": {
+			func(s *policy.Spec) {
+				s.Revocations = append(s.Revocations, policy.Revocation{Name: "lost", Subject: "corp:bob"})
+			},
+			"TokenRevocation/lost", "", Narrows, "", "",
+		},
+		"a TokenRevocation that reaches further": {
+			func(s *policy.Spec) { s.Revocations[0].IssuedBefore = now().Add(time.Hour) },
+			"TokenRevocation/found", "issuedBefore", Narrows, "2030-01-01T12:00:00Z", "2030-01-01T13:00:00Z",
+		},
+		"a TokenRevocation less": {
+			func(s *policy.Spec) { s.Revocations = nil }, "TokenRevocation/found", "", Widens, "", "",
+		},
+		"an ImpersonationGrant": {
+			func(s *policy.Spec) { s.Grants = []policy.ImpersonationGrantSpec{{Name: "support"}} },
+			"ImpersonationGrant/support", "", Widens, "", "",
+		},
+		"an ExternalTarget": {
+			func(s *policy.Spec) { s.Externals = []policy.External{{Name: "partner"}} },
+			"ExternalTarget/partner", "", Widens, "", "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			before := smallWorld()
+			before.Revocations = []policy.Revocation{{Name: "found", Subject: "corp:alice", IssuedBefore: now()}}
 			before.Policies[1].Rules = []policy.Rule{{Expression: "a", Message: "said"}}
 			after := clone(t, before)
 			tc.change(after)
@@ -215,7 +237,7 @@ func TestEveryFieldOfASpecIsCompared(t *testing.T) {
 		}
 	}
 	look(reflect.TypeFor[policy.Spec](), "Spec")
-	if n := reflect.TypeFor[policy.Spec]().NumField(); n != 6 {
+	if n := reflect.TypeFor[policy.Spec]().NumField(); n != 9 {
 		t.Errorf("Spec has %d fields: does objects in changes.go have them all?", n)
 	}
 }

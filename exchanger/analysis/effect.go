@@ -84,7 +84,7 @@ func effect(object, path string, before, after any, c *Change) Effect {
 	case amounts(key):
 		was, is := number(before), number(after)
 		return oneWay(is > was, is < was)
-	case strings.HasSuffix(key, " revokeIssuedBefore"):
+	case strings.HasSuffix(key, " revokeIssuedBefore"), key == kindRevocation+" issuedBefore":
 		return revocation(before, after)
 	}
 	return Either
