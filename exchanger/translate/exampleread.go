@@ -28,9 +28,8 @@ func servedExample(c v1alpha1.TokenClass) bool {
 	switch c {
 	case "", v1alpha1.TokenClassAccessToken, v1alpha1.TokenClassIDToken, v1alpha1.TokenClassJWT,
 		v1alpha1.TokenClassJWTBearer, v1alpha1.TokenClassIDJAG, v1alpha1.TokenClassTransaction,
-		v1alpha1.TokenClassRefreshToken, v1alpha1.TokenClassOpaque, v1alpha1.TokenClassSAML2:
+		v1alpha1.TokenClassRefreshToken, v1alpha1.TokenClassOpaque, v1alpha1.TokenClassSAML2, v1alpha1.TokenClassHandover:
 		return true
-	case v1alpha1.TokenClassHandover:
 	}
 	return false
 }

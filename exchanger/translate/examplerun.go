@@ -28,14 +28,15 @@ const (
 	ExampleUnknown ExampleVerdict = "Unknown"
 )
 
-// ExampleResult tells how one example went. Subject has the facts that the given
-// claims became, nil where they were refused; Decision has the reason and the
-// trace. Both are for reports, and not part of a status.
+// ExampleResult tells how one example went. Subject and Actor have the facts that the
+// given claims became, nil where they were refused; Decision has the reason and the
+// trace. All are for reports, and not part of a status.
 type ExampleResult struct {
 	Name     string          `json:"name"`
 	Verdict  ExampleVerdict  `json:"verdict"`
 	Message  string          `json:"message,omitempty"`
 	Subject  *policy.Token   `json:"-"`
+	Actor    *policy.Token   `json:"-"`
 	Decision policy.Decision `json:"-"`
 }
 
@@ -128,14 +129,13 @@ func run(r *ExampleResult, snapshot *policy.Snapshot, svc *policy.TokenService, 
 		r.Verdict, r.Message = ExampleFailed, err.Error()
 		return
 	}
-	var actor *policy.Token
 	refusal := x.form()
 	if refusal == nil {
 		gone := x.absentParty(svc, see)
 		switch {
 		case gone == nil:
 			if r.Subject, refusal = x.identify(svc); refusal == nil {
-				actor, refusal = x.identifyActor(svc)
+				r.Actor, refusal = x.identifyActor(svc)
 			}
 		case !gone.expectedBy(&e.Expect):
 			r.Verdict, r.Message = ExampleUnknown, gone.what+" is not there"
@@ -147,7 +147,7 @@ func run(r *ExampleResult, snapshot *policy.Snapshot, svc *policy.TokenService, 
 	if refusal != nil {
 		r.Decision = policy.Refuse(refusal)
 	} else {
-		r.Decision = see.decide(snapshot, x.request(svc, r.Subject, actor))
+		r.Decision = see.decide(snapshot, x.request(svc, r.Subject, r.Actor))
 	}
 	r.Verdict, r.Message = compareResult(&e.Expect, &r.Decision)
 	if see != nil && r.Verdict == ExampleFailed && r.Decision.Reason == policy.ImpersonationGrant {
@@ -240,7 +240,7 @@ func (x *example) own(svc *policy.TokenService) (*policy.Token, *policy.Refusal)
 	}
 	typ := "jwt"
 	switch x.class {
-	case policy.ClassAccessToken:
+	case policy.ClassAccessToken, policy.ClassHandover:
 		typ = "at+jwt"
 	case policy.ClassTransaction:
 		typ = policy.TypeHeaderTransaction
@@ -262,8 +262,15 @@ func (x *example) own(svc *policy.TokenService) (*policy.Token, *policy.Refusal)
 		sealed = nil
 	}
 	x.absent("iss", svc.Issuer())
-	return svc.IdentifyOwn(policy.Presented{Type: typ, Header: map[string]any{"typ": typ}, Claims: x.claims}, sealed)
+	t, ref := svc.IdentifyOwn(policy.Presented{Type: typ, Header: map[string]any{"typ": typ}, Claims: x.claims}, sealed)
+	if ref == nil && x.class == policy.ClassHandover {
+		t = t.AsHandover()
+	}
+	return t, ref
 }
+
+// oauthOffline is the scope that asks for a refresh token, and is none of anybody's.
+const oauthOffline = "offline_access"
 
 func (x *example) request(svc *policy.TokenService, token, actor *policy.Token) *policy.Request {
 	r := &policy.Request{
@@ -292,12 +299,18 @@ func (x *example) request(svc *policy.TokenService, token, actor *policy.Token) 
 		r.SubjectAs = policy.AsTransaction
 	case policy.ClassSAML2:
 		r.SubjectAs = policy.AsSAML2
+	case policy.ClassHandover:
+		r.SubjectAs = policy.AsHandover
 	case policy.ClassAccessToken:
 	}
 	if r.TokenType == "" {
 		r.TokenType = policy.TypeAccessToken
 	}
 	for _, s := range strings.Fields(x.given.Scope) {
+		if s == oauthOffline {
+			r.OfflineAccess = true
+			continue
+		}
 		if !slices.Contains(r.Scopes, s) {
 			r.Scopes = append(r.Scopes, s)
 		}

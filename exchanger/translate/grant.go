@@ -150,9 +150,10 @@ func (p *grant) byName() bool {
 // policyToken reads what the token may be.
 func (w *world) policyToken(p *grant) {
 	t := &p.api.Spec.Token
-	served := []v1alpha1.IssuedTokenType{v1alpha1.IssuedAccessToken, v1alpha1.IssuedJWT, v1alpha1.IssuedSAML2, v1alpha1.IssuedTransactionToken}
-	known := append(slices.Clone(served), v1alpha1.IssuedIDToken, v1alpha1.IssuedHandover)
-	for _, v := range manyOf(p.object, "spec.token.types", t.Types, served[:1], served, known) {
+	served := []v1alpha1.IssuedTokenType{
+		v1alpha1.IssuedAccessToken, v1alpha1.IssuedJWT, v1alpha1.IssuedIDToken, v1alpha1.IssuedSAML2, v1alpha1.IssuedTransactionToken, v1alpha1.IssuedHandover,
+	}
+	for _, v := range manyOf(p.object, "spec.token.types", t.Types, served[:1], served, served) {
 		p.spec.TokenTypes = append(p.spec.TokenTypes, policy.TokenType(v))
 	}
 	p.spec.Lifetime = p.shorterThanMax("spec.token.lifetime", t.Lifetime)
@@ -161,6 +162,9 @@ func (w *world) policyToken(p *grant) {
 		p.spec.Binding = policy.Binding(b)
 	}
 	if r := oneOf(p.object, "spec.token.refresh", t.Refresh, v1alpha1.RefreshNone, v1alpha1.RefreshBounded, v1alpha1.RefreshOffline); r != v1alpha1.RefreshNone {
-		p.notSupported("spec.token.refresh", "%s is not served yet; served: None", r)
+		p.spec.Refresh = policy.Refresh(r)
+		if !slices.Contains(p.spec.TokenTypes, policy.TypeAccessToken) {
+			p.invalid("spec.token.refresh", "expected AccessToken in token.types, which refresh tokens go with")
+		}
 	}
 }

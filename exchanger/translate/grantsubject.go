@@ -23,10 +23,9 @@ func (w *world) policySubject(p *grant) {
 	}
 	p.spec.SubjectIssuers, p.spec.SelfOrigins = sortedSet(p.spec.SubjectIssuers), sortedSet(p.spec.SelfOrigins)
 	usual := []v1alpha1.TokenClass{v1alpha1.TokenClassAccessToken, v1alpha1.TokenClassIDToken, v1alpha1.TokenClassJWT}
-	served := append(slices.Clone(usual), v1alpha1.TokenClassJWTBearer, v1alpha1.TokenClassIDJAG, v1alpha1.TokenClassOpaque, v1alpha1.TokenClassRefreshToken,
+	served := append(slices.Clone(usual), v1alpha1.TokenClassJWTBearer, v1alpha1.TokenClassIDJAG, v1alpha1.TokenClassOpaque, v1alpha1.TokenClassRefreshToken, v1alpha1.TokenClassHandover,
 		v1alpha1.TokenClassSAML2, v1alpha1.TokenClassTransaction)
-	known := append(slices.Clone(served), v1alpha1.TokenClassHandover)
-	for _, c := range manyOf(p.object, "spec.subject.tokenTypes", s.TokenTypes, usual, served, known) {
+	for _, c := range manyOf(p.object, "spec.subject.tokenTypes", s.TokenTypes, usual, served, served) {
 		p.spec.SubjectClasses = append(p.spec.SubjectClasses, policy.Class(c))
 	}
 	w.policyAudience(p, &s.Audience)

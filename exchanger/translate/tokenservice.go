@@ -167,19 +167,18 @@ func (s *service) lifetimes(in *v1alpha1.Lifetimes) {
 		s.spec.DefaultLifetime = most
 	}
 	s.spec.SAML2.Default, s.spec.SAML2.Max = s.lifetime("spec.lifetimes.saml2", &in.SAML2)
-	for _, other := range [...]struct {
-		field string
-		given *v1alpha1.TokenLifetime
-	}{{"spec.lifetimes.idToken", &in.IDToken}} {
-		if usual, most := s.lifetime(other.field, other.given); usual != 5*time.Minute || most != time.Hour {
-			s.notSupported(other.field, "tokens of this type are not served yet: leave the field out")
-		}
-	}
-	idle := s.duration("spec.lifetimes.refreshToken.idle", in.RefreshToken.Idle, 24*time.Hour, time.Minute, year)
-	most := s.duration("spec.lifetimes.refreshToken.max", in.RefreshToken.Max, 720*time.Hour, time.Minute, year)
-	offline := s.duration("spec.lifetimes.refreshToken.offlineMax", in.RefreshToken.OfflineMax, 2160*time.Hour, time.Minute, year)
-	if idle != 24*time.Hour || most != 720*time.Hour || offline != 2160*time.Hour {
-		s.notSupported("spec.lifetimes.refreshToken", "refresh tokens are not served yet: leave the field out")
+	s.spec.IDToken.Default, s.spec.IDToken.Max = s.lifetime("spec.lifetimes.idToken", &in.IDToken)
+	s.refreshLifetimes(&in.RefreshToken)
+}
+
+// refreshLifetimes reads how long refresh tokens last.
+func (s *service) refreshLifetimes(in *v1alpha1.RefreshLifetime) {
+	const field = "spec.lifetimes.refreshToken"
+	s.spec.RefreshIdle = s.duration(field+".idle", in.Idle, 24*time.Hour, time.Minute, year)
+	s.spec.RefreshMax = s.duration(field+".max", in.Max, 720*time.Hour, time.Minute, year)
+	s.spec.OfflineMax = s.duration(field+".offlineMax", in.OfflineMax, 2160*time.Hour, time.Minute, year)
+	if s.spec.RefreshIdle > max(s.spec.RefreshMax, s.spec.OfflineMax) {
+		s.warn("%s.idle is longer than max and offlineMax, which end it before", field)
 	}
 }
 
