@@ -4,6 +4,8 @@
 package exchange
 
 import (
+	"context"
+
 	"github.com/exchequer-dev/exchequer/exchanger/audit"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
 )
@@ -29,4 +31,16 @@ func identityOf(a *policy.Actor) audit.Identity {
 		return audit.Identity{Issuer: a.RawIssuer, Subject: a.RawSubject}
 	}
 	return audit.Identity{Issuer: a.Issuer, Subject: a.Subject}
+}
+
+// lookUp asks the directory of the issuer to which the requested subject belongs. It
+// is asked about nobody else than those of whom no ImpersonationGrant knows enough,
+// and for nobody who could make no use of the answer.
+func (x *exchange) lookUp(ctx context.Context) (ref *policy.Refusal) {
+	wanted := x.params.RequestedSubject
+	if wanted == "" || !x.call.Service.WantsDirectory(x.client.ID, x.subject, wanted, x.now) {
+		return nil
+	}
+	x.directory, ref = x.Subjects.Lookup(ctx, x.call.Service, wanted, x.now)
+	return ref
 }

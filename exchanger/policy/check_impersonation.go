@@ -39,7 +39,20 @@ func (j *judging) impersonationAllowed() *Refusal {
 	return j.impersonationBegins(byActor)
 }
 
-// impersonationBegins looks for a grant that lets the person impersonate.
+// impersonationGrants are the grants that are tried, one at a time: those that name
+// the client, by name, where somebody may be impersonated; else none, once.
+func (d *deciding) impersonationGrants() []*impersonationGrant {
+	list := d.service.grantsOf[d.client.spec.ID]
+	if len(list) == 0 || d.request.RequestedSubject == "" && d.request.Actor == nil {
+		return []*impersonationGrant{nil}
+	}
+	return list
+}
+
+// grantStages are more than a grant can come through.
+const grantStages = 8
+
+// impersonationBegins asks the grant at hand whether the person may impersonate.
 func (j *judging) impersonationBegins(byActor bool) *Refusal {
 	r := j.request
 	person := r.Subject
@@ -55,19 +68,15 @@ func (j *judging) impersonationBegins(byActor bool) *Refusal {
 	if ref := j.impersonationUses(); ref != nil {
 		return ref
 	}
-	best := &Refusal{Reason: ImpersonationGrant, Detail: "no ImpersonationGrant in force names client " + j.client.spec.ID}
-	furthest := -1
-	for _, g := range j.service.grantsOf[j.client.spec.ID] {
-		u, stage, ref := j.mayImpersonate(g, person)
-		switch {
-		case ref != nil && stage > furthest:
-			best, furthest = ref, stage
-		case ref == nil && (j.under == nil || !j.under.grant.holdsAll(j.asked) && g.holdsAll(j.asked)):
-			j.under = u
-		}
+	if j.grant == nil {
+		return deny(ImpersonationGrant, "no ImpersonationGrant in force names client "+j.client.spec.ID)
 	}
-	if j.under == nil {
-		return best
+	var stage int
+	var ref *Refusal
+	j.under, stage, ref = j.mayImpersonate(j.grant, person)
+	j.grantStage = max(j.grantStage, stage)
+	if ref != nil {
+		return ref
 	}
 	j.facts.Subject, j.facts.Actor = j.under.subject, person
 	return j.homeNamed()
@@ -275,11 +284,6 @@ func (d *deciding) coveredBy(s *ImpersonationGrantSpec) bool {
 	return !slices.ContainsFunc(d.targets, func(t askedTarget) bool { return !slices.Contains(s.Targets, t.client.ID) })
 }
 
-// holdsAll says whether the grant has every scope that was asked for.
-func (g *impersonationGrant) holdsAll(asked []askedScope) bool {
-	return !slices.ContainsFunc(asked, func(s askedScope) bool { return !slices.Contains(g.spec.Scopes, s.scope.spec.Scope) })
-}
-
 // grantsScope says whether the grant, where there is one, lets a scope be given.
 func (u *under) grantsScope(scope string) bool {
 	return u == nil || slices.Contains(u.grant.spec.Scopes, scope)
@@ -291,4 +295,22 @@ func (u *under) left(now time.Time, left time.Duration) time.Duration {
 		return left
 	}
 	return min(or(u.grant.spec.MaxLifetime, left), u.grant.spec.NotAfter.Sub(now), left)
+}
+
+// WantsDirectory says whether a directory has to be asked about a requested subject:
+// some grant lets this person, in the hands of this client, request subjects, and no
+// such grant knows this one itself.
+func (t *TokenService) WantsDirectory(client string, person *Token, subject string, now time.Time) bool {
+	wants := false
+	for _, g := range t.grantsOf[client] {
+		s := g.spec
+		if !s.FromRequest || !s.inForceAt(now) || !among(person.Subject, person.Groups, s.Subjects, s.Groups) {
+			continue
+		}
+		if slices.ContainsFunc(s.Known, func(k KnownSubject) bool { return k.Subject == subject }) {
+			return false
+		}
+		wants = true
+	}
+	return wants
 }

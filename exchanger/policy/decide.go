@@ -109,9 +109,12 @@ type deciding struct {
 	// issuer is the subject's trusted issuer; for a token of ours its origin.
 	issuer *TrustedIssuer
 	// actorIssuer is the same of the actor token.
-	actorIssuer  *TrustedIssuer
-	targets      []askedTarget
-	asked        []askedScope
+	actorIssuer *TrustedIssuer
+	targets     []askedTarget
+	asked       []askedScope
+	// grant is the ImpersonationGrant that is tried now, and grantStage how far it came.
+	grant        *impersonationGrant
+	grantStage   int
 	requestFacts *RequestFacts
 	checks       []check[*judging]
 	// effort is what the expressions may still cost.
@@ -143,20 +146,51 @@ func (s *Snapshot) decide(r *Request, request []check[*deciding], policy []check
 			return refused(ref, nil)
 		}
 	}
+	var best Decision
+	reached := -1
+	for _, g := range d.impersonationGrants() {
+		d.grant = g
+		if got, how := d.attempt(); how > reached {
+			best, reached = got, how
+		}
+		if reached == wholly {
+			break
+		}
+	}
+	return best
+}
+
+// How far an attempt came: to everything that was asked for, or to less, or, below,
+// to the check that refused.
+const (
+	wholly   = 1 << 20
+	narrowly = wholly - 1
+)
+
+// attempt asks the policies, for each target one, under the ImpersonationGrant at
+// hand, which is one for all of them.
+func (d *deciding) attempt() (Decision, int) {
 	chosen := make([]*judging, len(d.targets))
 	traces := make([]TargetTrace, len(d.targets))
 	room := max(maxTrace/max(len(traces), 1), 1)
+	d.grantStage = 0
 	for i := range d.targets {
 		chosen[i] = d.choose(i, &traces[i], room)
 	}
-	if ref := furthest(traces); ref != nil {
-		return refused(ref, traces)
+	if ref, at := furthest(traces); ref != nil {
+		return refused(ref, traces), at*grantStages + d.grantStage
 	}
 	grant, ref := d.combine(chosen)
 	if ref != nil {
-		return refused(ref, traces)
+		return refused(ref, traces), len(d.checks) * grantStages
 	}
-	return Decision{Outcome: Allowed, Trace: traces, grant: grant}
+	how := wholly
+	for _, j := range chosen {
+		if j.narrowed {
+			how = narrowly
+		}
+	}
+	return Decision{Outcome: Allowed, Trace: traces, grant: grant}, how
 }
 
 // choose finds the policy that allows the target: the first by name that grants

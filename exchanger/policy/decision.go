@@ -138,10 +138,10 @@ func (t *TargetTrace) add(g *grantPolicy, j *judging, room int) {
 	t.Policies = append(t.Policies, p)
 }
 
-// furthest returns the refusal of the check that got furthest; nil when every
+// furthest returns the refusal of the check that got furthest, and which that is; nil when every
 // target was allowed. A target that no policy names decides first: that is the
 // one answer for everything which is not granted at all.
-func furthest(traces []TargetTrace) *Refusal {
+func furthest(traces []TargetTrace) (*Refusal, int) {
 	var best *TargetTrace
 	for i := range traces {
 		t := &traces[i]
@@ -152,16 +152,16 @@ func furthest(traces []TargetTrace) *Refusal {
 			return &Refusal{
 				Outcome: Denied, Reason: TargetNotGranted, Check: "targetGranted",
 				Detail: t.nobody(),
-			}
+			}, 0
 		}
 		if best == nil || t.best > best.best {
 			best = t
 		}
 	}
 	if best == nil {
-		return nil
+		return nil, 0
 	}
-	return best.bestRefusal
+	return best.bestRefusal, best.best
 }
 
 // nobody says why no policy could allow the target.

@@ -92,9 +92,88 @@ func drawWorld(t *rapid.T) *Spec {
 		if rare("claim") {
 			p.Claims = []Claim{{"tenant", pick("claimIs", "text a", "text b", "error")}}
 		}
+		drawOthers(t, &p)
 		spec.Policies = append(spec.Policies, p)
 	}
+	drawGrants(t, spec)
 	return spec
+}
+
+// drawOthers draws who may act, and whether anybody may be impersonated.
+func drawOthers(t *rapid.T, p *Policy) {
+	p.Impersonation = rapid.IntRange(0, 2).Draw(t, "impersonation") == 1
+	switch use := rapid.SampledFrom([]ActorUse{ActorsForbidden, ActorsOptional, ActorsOptional, ActorsRequired}).Draw(t, "use"); use {
+	case ActorsForbidden:
+	default:
+		p.Actor = ActorPolicy{
+			Use: use, Issuers: []string{"corp", "k8s"}, SelfOrigins: []string{"corp"}, Audience: AudienceRule{Match: AudienceClient},
+			MaxDepth: rapid.IntRange(1, 3).Draw(t, "depth"), HonorMayAct: rapid.Bool().Draw(t, "honor"),
+		}
+		if rapid.IntRange(0, 3).Draw(t, "actorIssuer") == 2 {
+			p.Actor.Issuers = []string{"k8s"}
+		}
+		if rapid.IntRange(0, 3).Draw(t, "actorRule") == 2 {
+			p.Actor.Rules = []Rule{{Expression: rapid.SampledFrom([]string{"true", "false", "error"}).Draw(t, "actorRuleIs")}}
+		}
+	}
+}
+
+// drawGrants draws grants of the kind that the request may be made under.
+func drawGrants(t *rapid.T, spec *Spec) {
+	for n := range rapid.IntRange(0, 2).Draw(t, "grants") {
+		base := world()
+		g := *granting(base)
+		g.Name = []string{"support", "also"}[n]
+		odd := func(label string) bool { return rapid.IntRange(0, 7).Draw(t, label) == 5 }
+		if odd("grantTargets") {
+			g.Targets = g.Targets[:1]
+		}
+		if odd("grantScopes") {
+			g.Scopes = []string{"images"}
+		}
+		if odd("grantEnds") {
+			g.NotAfter = now().Add(time.Duration(rapid.IntRange(-1, 60).Draw(t, "grantEnd")) * time.Second)
+		}
+		if odd("grantSource") {
+			g.FromRequest = false
+		}
+		g.ReasonRequired = odd("grantReason")
+		g.MaxLifetime = time.Duration(rapid.IntRange(60, 600).Draw(t, "grantLife")) * time.Second
+		spec.Grants = append(spec.Grants, g)
+	}
+}
+
+// drawParties draws who acts, and who is to be impersonated by whom.
+func drawParties(t *rapid.T, r *Request) {
+	switch rapid.IntRange(0, 9).Draw(t, "parties") {
+	case 1, 2:
+		r.Actor, r.ActorAs = bot(), AsJWT
+	case 3:
+		r.Actor, r.ActorAs = sam(), AsAccessToken
+	case 4:
+		r.Subject = nursed()
+	case 5:
+		r.Subject = nursed()
+		r.Actor, r.ActorAs = bot(), AsJWT
+	case 6:
+		r.Subject, r.RequestedSubject = sam(), rapid.SampledFrom([]string{"corp:boss", "corp:clerk", "corp:root", "corp:ghost", "corp:unknown"}).Draw(t, "requested")
+	case 7:
+		r.Subject = made()
+	case 8:
+		r.Subject = alice()
+		r.Subject.Act = told("nurse")
+	}
+	if rapid.IntRange(0, 7).Draw(t, "mayAct") == 5 {
+		r.Subject.MayAct = rapid.SampledFrom([]map[string]any{
+			told("nurse"), told("sam"), {"iss": "https://sts.example", "sub": "shop/frontend"}, {"iss": "https://k8s.example", "sub": "system:serviceaccount:agents:bot"},
+		}).Draw(t, "may")
+	}
+	if r.Actor != nil && rapid.IntRange(0, 7).Draw(t, "actorOdd") == 5 {
+		r.Actor.ExpiresAt = now().Add(time.Duration(rapid.IntRange(-60, 60).Draw(t, "actorExp")) * time.Second)
+	}
+	if rapid.Bool().Draw(t, "why") {
+		r.Reason = "ticket 7"
+	}
 }
 
 func drawRequest(t *rapid.T) *Request {
@@ -102,6 +181,7 @@ func drawRequest(t *rapid.T) *Request {
 	if rapid.IntRange(0, 3).Draw(t, "own") == 2 {
 		r.Subject = own()
 	}
+	drawParties(t, r)
 	some := func(label string, from ...string) []string {
 		var out []string
 		for _, f := range from {
@@ -132,9 +212,6 @@ func drawRequest(t *rapid.T) *Request {
 	}
 	r.Subject.Audiences = rapid.SampledFrom([][]string{{"shop/frontend"}, {"shop/frontend"}, {"shop/frontend", "gateway"}, {"shop/frontend"}, {"gateway"}, {"shop/web"}, {"https://sts.example/corp"}, nil}).Draw(t, "aud")
 	r.Subject.ExpiresAt = now().Add(time.Duration(rapid.SampledFrom([]int{900, 300, 601, 50, 9, 10, -10, -40}).Draw(t, "exp")) * time.Second)
-	if rapid.IntRange(0, 15).Draw(t, "actor") == 11 {
-		r.Actor, r.ActorAs = bot(), AsJWT
-	}
 	if rapid.IntRange(0, 15).Draw(t, "cnf") == 11 {
 		r.Subject.Confirmed = true
 	}
@@ -151,18 +228,21 @@ func mustCompile(t interface{ Fatal(...any) }, spec *Spec) *Snapshot {
 
 func TestF195DecideAgreesWithASlowReferenceEvaluator(t *testing.T) {
 	t.Parallel()
-	allowed := 0
+	allowed, withOthers := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		spec := drawWorld(t)
 		snap := mustCompile(t, spec)
 		for range 20 {
-			if agree(t, spec, snap, drawRequest(t)) {
+			if r := drawRequest(t); agree(t, spec, snap, r) {
 				allowed++
+				if r.Actor != nil || r.Subject.Act != nil || r.RequestedSubject != "" || r.Subject.Under != "" {
+					withOthers++
+				}
 			}
 		}
 	})
-	t.Logf("%d draws were allowed", allowed)
-	if allowed < 30 {
+	t.Logf("%d draws were allowed, %d with others", allowed, withOthers)
+	if allowed < 30 || withOthers < 5 {
 		t.Errorf("%d draws were allowed: they prove nothing", allowed)
 	}
 }
@@ -170,7 +250,7 @@ func TestF195DecideAgreesWithASlowReferenceEvaluator(t *testing.T) {
 // agree fails when Decide and the reference differ, and says whether both allow.
 func agree(t *rapid.T, spec *Spec, snap *Snapshot, r *Request) bool {
 	d := snap.Decide(r)
-	want, ok := reference{spec, r}.decide()
+	want, ok := reference{spec: spec, req: r}.decide()
 	g, got := d.Grant()
 	if got != ok {
 		t.Fatalf("decided %v (%s by %s: %s), the reference says %v", got, d.Reason, d.Check, d.Detail, ok)
@@ -185,7 +265,7 @@ func agree(t *rapid.T, spec *Spec, snap *Snapshot, r *Request) bool {
 	slices.Sort(policies)
 	slices.Sort(want.policies)
 	if strings.Join(g.Granted, " ") != strings.Join(want.scopes, " ") || !sameSet(g.Audiences, want.audience) ||
-		!g.ExpiresAt.Equal(want.expires.Truncate(time.Second)) || !slices.Equal(policies, want.policies) {
+		!g.ExpiresAt.Equal(want.expires.Truncate(time.Second)) || !slices.Equal(policies, want.policies) || g.Sealed.Under != want.grant {
 		t.Fatalf("granted %v %v %v %v, the reference %+v", g.Granted, g.Audiences, g.ExpiresAt, policies, want)
 	}
 	return true
@@ -227,9 +307,11 @@ func TestF192RemovingAnyObjectNeverTurnsADenialIntoAnAllowance(t *testing.T) {
 		spec, r := drawWorld(t), drawRequest(t)
 		before := mustCompile(t, spec).Decide(r)
 		less := *spec
-		switch rapid.IntRange(0, 3).Draw(t, "remove") {
+		switch rapid.IntRange(0, 4).Draw(t, "remove") {
 		case 0:
 			less.Policies = without(t, spec.Policies)
+		case 4:
+			less.Grants = without(t, spec.Grants)
 		case 1:
 			less.Clients = without(t, spec.Clients)
 		case 2:
@@ -261,6 +343,7 @@ func TestF191TheOrderOfListsMakesNoDifference(t *testing.T) {
 		other.Policies = rapid.Permutation(spec.Policies).Draw(t, "policies")
 		other.Clients = rapid.Permutation(spec.Clients).Draw(t, "clients")
 		other.Scopes = rapid.Permutation(spec.Scopes).Draw(t, "scopes")
+		other.Grants = rapid.Permutation(spec.Grants).Draw(t, "grants")
 		other.Issuers = rapid.Permutation(spec.Issuers).Draw(t, "issuers")
 		after := mustCompile(t, &other).Decide(r)
 		if !reflect.DeepEqual(before, after) {

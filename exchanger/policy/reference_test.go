@@ -15,6 +15,8 @@ import (
 type reference struct {
 	spec *Spec
 	req  *Request
+	// grant is the ImpersonationGrant that may be used.
+	grant *ImpersonationGrantSpec
 }
 
 type referenceGrant struct {
@@ -22,9 +24,41 @@ type referenceGrant struct {
 	audience []string
 	expires  time.Time
 	policies []string
+	// grant is the ImpersonationGrant that the token is made under.
+	grant string
+	// narrowed says that less is given than was asked for.
+	narrowed bool
 }
 
+// decide tries every ImpersonationGrant for itself, by name: the first that gives
+// everything, else the first that gives less.
 func (ref reference) decide() (referenceGrant, bool) {
+	var tries []*ImpersonationGrantSpec
+	for i := range ref.spec.Grants {
+		if slices.Contains(ref.spec.Grants[i].Clients, ref.req.Client.ID) && (ref.req.Actor != nil || ref.req.RequestedSubject != "") {
+			tries = append(tries, &ref.spec.Grants[i])
+		}
+	}
+	if len(tries) == 0 {
+		tries = append(tries, nil)
+	}
+	slices.SortFunc(tries, func(a, b *ImpersonationGrantSpec) int { return strings.Compare(a.Name, b.Name) })
+	var less referenceGrant
+	found := false
+	for _, g := range tries {
+		ref.grant = g
+		got, ok := ref.under()
+		switch {
+		case ok && !got.narrowed:
+			return got, true
+		case ok && !found:
+			less, found = got, true
+		}
+	}
+	return less, found
+}
+
+func (ref reference) under() (referenceGrant, bool) {
 	none := referenceGrant{}
 	r := ref.req
 	client := find(ref.spec.Clients, func(c Client) bool { return c.ID == r.Client.ID && c.TokenService == r.TokenService && !c.Suspended })
@@ -33,7 +67,7 @@ func (ref reference) decide() (referenceGrant, bool) {
 		return none, false
 	}
 	issuer := find(ref.spec.Issuers, func(i Issuer) bool { return i.Name == r.Subject.Origin && i.TokenService == r.TokenService })
-	if issuer == nil || issuer.Suspended || !issuer.ForSubject || !ref.subjectStands(issuer, service) {
+	if issuer == nil || issuer.Suspended || !issuer.ForSubject || !ref.stands(r.Subject, r.SubjectAs, issuer, service) || !ref.actorStands(service) {
 		return none, false
 	}
 	targets, names, ok := ref.targets(client, service)
@@ -42,14 +76,19 @@ func (ref reference) decide() (referenceGrant, bool) {
 	}
 	var chosen []*Policy
 	var granted [][]string
+	var all []others
+	narrowed := false
 	for _, t := range targets {
-		p, scopes := ref.firstPolicy(client, issuer, service, t)
+		p, scopes, o, less := ref.firstPolicy(client, issuer, service, t, targets)
+		narrowed = narrowed || less
 		if p == nil {
 			return none, false
 		}
-		chosen, granted = append(chosen, p), append(granted, scopes)
+		chosen, granted, all = append(chosen, p), append(granted, scopes), append(all, o)
 	}
-	return ref.join(service, client, targets, names, chosen, granted)
+	out, ok := ref.join(service, targets, names, chosen, granted, all)
+	out.narrowed = narrowed
+	return out, ok
 }
 
 func find[T any](list []T, match func(T) bool) *T {
@@ -61,11 +100,11 @@ func find[T any](list []T, match func(T) bool) *T {
 	return nil
 }
 
-func (ref reference) subjectStands(issuer *Issuer, service *Service) bool {
-	r, t := ref.req, ref.req.Subject
+func (ref reference) stands(t *Token, as PresentedAs, issuer *Issuer, service *Service) bool {
+	r := ref.req
 	own := t.Issuer == SelfIssuer
-	asAccess := r.SubjectAs != AsIDToken && (t.Class == ClassAccessToken || t.Class == ClassJWT)
-	asID := r.SubjectAs == AsIDToken && t.Class == ClassIDToken
+	asAccess := as != AsIDToken && (t.Class == ClassAccessToken || t.Class == ClassJWT)
+	asID := as == AsIDToken && t.Class == ClassIDToken
 	if !asAccess && !asID {
 		return false
 	}
@@ -161,7 +200,7 @@ func (ref reference) scopesBelong(targets []*Client) bool {
 
 // firstPolicy returns the first by name that grants everything, else the first
 // that grants less.
-func (ref reference) firstPolicy(client *Client, issuer *Issuer, service *Service, t *Client) (*Policy, []string) {
+func (ref reference) firstPolicy(client *Client, issuer *Issuer, service *Service, t *Client, targets []*Client) (*Policy, []string, others, bool) {
 	byName := make([]*Policy, 0, len(ref.spec.Policies))
 	for i := range ref.spec.Policies {
 		byName = append(byName, &ref.spec.Policies[i])
@@ -169,46 +208,47 @@ func (ref reference) firstPolicy(client *Client, issuer *Issuer, service *Servic
 	slices.SortFunc(byName, func(a, b *Policy) int { return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name) })
 	var less *Policy
 	var lessScopes []string
+	var lessOthers others
 	for _, p := range byName {
-		scopes, narrowed, ok := ref.allows(p, client, issuer, service, t)
+		scopes, o, narrowed, ok := ref.allows(p, client, issuer, service, t, targets)
 		if ok && !narrowed {
-			return p, scopes
+			return p, scopes, o, false
 		}
 		if ok && less == nil {
-			less, lessScopes = p, scopes
+			less, lessScopes, lessOthers = p, scopes, o
 		}
 	}
-	return less, lessScopes
+	return less, lessScopes, lessOthers, true
 }
 
-func (ref reference) allows(p *Policy, client *Client, issuer *Issuer, service *Service, t *Client) (scopes []string, narrowed, ok bool) {
+func (ref reference) allows(p *Policy, client *Client, issuer *Issuer, service *Service, t *Client, targets []*Client) (scopes []string, o others, narrowed, ok bool) {
 	r, s := ref.req, ref.req.Subject
 	if p.AuditOnly || p.Namespace != t.Namespace || !slices.Contains(p.Targets, t.ID) || (!p.AllClients && !slices.Contains(p.Clients, client.ID)) {
-		return nil, false, false
+		return nil, o, false, false
 	}
 	names := slices.Contains(p.SubjectIssuers, s.Issuer)
 	if s.Issuer == SelfIssuer {
 		names = slices.Contains(p.SelfOrigins, s.Origin)
 	}
 	if !names || !slices.Contains(p.SubjectClasses, s.Class) || !ref.addressed(p, client, issuer) || !slices.Contains(p.TokenTypes, r.TokenType) {
-		return nil, false, false
+		return nil, o, false, false
 	}
-	if r.Actor != nil || s.Act != nil || s.Impersonator != nil || s.Confirmed || s.MayAct != nil {
-		return nil, false, false
+	if o, ok = ref.others(p, client, service, targets); !ok || s.Confirmed {
+		return nil, o, false, false
 	}
 	for _, rule := range slices.Concat(p.SubjectRules, p.Rules) {
 		if rule.Expression != "true" {
-			return nil, false, false
+			return nil, o, false, false
 		}
 	}
 	for _, c := range p.Claims {
 		if c.Expression == "error" {
-			return nil, false, false
+			return nil, o, false, false
 		}
 	}
-	scopes, narrowed, ok = ref.policyScopes(p, t)
-	left := min(or(p.Lifetime, service.DefaultLifetime), or(t.Lifetime, service.DefaultLifetime), service.MaxLifetime, s.ExpiresAt.Sub(r.Now))
-	return scopes, narrowed, ok && left >= 10*time.Second
+	scopes, narrowed, ok = ref.policyScopes(p, t, o.grant)
+	left := min(o.left, or(p.Lifetime, service.DefaultLifetime), or(t.Lifetime, service.DefaultLifetime), service.MaxLifetime, s.ExpiresAt.Sub(r.Now))
+	return scopes, o, narrowed, ok && left >= 10*time.Second
 }
 
 func (ref reference) addressed(p *Policy, client *Client, issuer *Issuer) bool {
@@ -237,7 +277,7 @@ func (ref reference) addressed(p *Policy, client *Client, issuer *Issuer) bool {
 	return false
 }
 
-func (ref reference) policyScopes(p *Policy, t *Client) (scopes []string, narrowed, ok bool) {
+func (ref reference) policyScopes(p *Policy, t *Client, g *ImpersonationGrantSpec) (scopes []string, narrowed, ok bool) {
 	r := ref.req
 	asked := r.Scopes
 	if !r.ScopesGiven {
@@ -257,7 +297,7 @@ func (ref reference) policyScopes(p *Policy, t *Client) (scopes []string, narrow
 			continue
 		}
 		askedHere++
-		fits := slices.Contains(p.Scopes, text) && (p.AddScopes || slices.Contains(r.Subject.Scopes, text))
+		fits := slices.Contains(p.Scopes, text) && (p.AddScopes || slices.Contains(r.Subject.Scopes, text)) && (g == nil || slices.Contains(g.Scopes, text))
 		for _, rule := range sc.Rules {
 			if rule.Expression == "error" && fits {
 				return nil, false, false
@@ -277,7 +317,7 @@ func (ref reference) policyScopes(p *Policy, t *Client) (scopes []string, narrow
 	return scopes, narrowed, len(scopes) > 0 || none || (r.ScopesGiven && askedHere == 0)
 }
 
-func (ref reference) join(service *Service, client *Client, targets []*Client, names []string, chosen []*Policy, granted [][]string) (referenceGrant, bool) {
+func (ref reference) join(service *Service, targets []*Client, names []string, chosen []*Policy, granted [][]string, parts []others) (referenceGrant, bool) {
 	r := ref.req
 	all := r.Scopes
 	if !r.ScopesGiven {
@@ -306,9 +346,16 @@ func (ref reference) join(service *Service, client *Client, targets []*Client, n
 	}
 	none := true
 	for i, p := range chosen {
+		if parts[i].grant != parts[0].grant {
+			return referenceGrant{}, false
+		}
+		out.grant = ""
+		if parts[i].grant != nil {
+			out.grant = parts[i].grant.Name
+		}
 		none = none && (len(p.Scopes) == 0 || (p.DefaultScopesSet && len(p.DefaultScopes) == 0))
 		out.policies = append(out.policies, p.Namespace+"/"+p.Name)
-		for _, left := range []time.Duration{or(p.Lifetime, service.DefaultLifetime), or(targets[i].Lifetime, service.DefaultLifetime), r.Subject.ExpiresAt.Sub(r.Now)} {
+		for _, left := range []time.Duration{or(p.Lifetime, service.DefaultLifetime), or(targets[i].Lifetime, service.DefaultLifetime), r.Subject.ExpiresAt.Sub(r.Now), parts[i].left} {
 			if end := r.Now.Add(left); end.Before(out.expires) {
 				out.expires = end
 			}
