@@ -60,8 +60,13 @@ type Exchanger struct {
 	Failures *limit.Failures
 	Observer Observer
 	Tracer   Tracer
+	// Upstream asks the servers of external targets; nil: nobody can, and there are no
+	// tokens of theirs.
+	Upstream Upstream
 
 	minter mint.Minter
+	// outside are tokens of other servers that may be handed out again.
+	outside foreignTokens
 }
 
 // Exchange answers one call, to whichever of the endpoints it came.
@@ -136,6 +141,8 @@ type exchange struct {
 	uses     []func(context.Context) *policy.Refusal
 	decision policy.Decision
 	token    mint.Token
+	// foreign is the token of another server, nil for ours.
+	foreign *foreign
 	// family is what the refresh token renews, as the store has it (familySealed); nil
 	// for every other grant. refreshToken is the one that leaves.
 	family       *keptFamily

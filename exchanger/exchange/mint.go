@@ -12,6 +12,9 @@ import (
 )
 
 func (x *exchange) mint(ctx context.Context) *policy.Refusal {
+	if g, ok := x.decision.Grant(); ok && goesOutside(g) {
+		return x.external(ctx, g)
+	}
 	if g, ok := x.decision.Grant(); ok && g.SAML != nil {
 		return x.mintAssertion()
 	}
@@ -26,6 +29,9 @@ func (x *exchange) mint(ctx context.Context) *policy.Refusal {
 }
 
 func (x *exchange) response() *oauth.Response {
+	if x.foreign != nil {
+		return x.foreignResponse()
+	}
 	g, _ := x.decision.Grant()
 	return &oauth.Response{
 		AccessToken:     x.token.Value,

@@ -34,7 +34,8 @@ type Response struct {
 	AccessToken     string
 	IssuedTokenType string
 	TokenType       string
-	// ExpiresIn is the token's remaining life in seconds.
+	// ExpiresIn is the token's remaining life in seconds; 0, of another server's token
+	// of which nobody knows it, is left out.
 	ExpiresIn int64
 	// Scope is what the token has; empty is left out.
 	Scope string
@@ -47,7 +48,9 @@ func (r *Response) AppendJSON(dst []byte) []byte {
 	dst = appendString(append(dst, `{"access_token":`...), r.AccessToken)
 	dst = appendString(append(dst, `,"issued_token_type":`...), r.IssuedTokenType)
 	dst = appendString(append(dst, `,"token_type":`...), r.TokenType)
-	dst = strconv.AppendInt(append(dst, `,"expires_in":`...), r.ExpiresIn, 10)
+	if r.ExpiresIn > 0 {
+		dst = strconv.AppendInt(append(dst, `,"expires_in":`...), r.ExpiresIn, 10)
+	}
 	if r.Scope != "" {
 		dst = appendString(append(dst, `,"scope":`...), r.Scope)
 	}

@@ -137,6 +137,7 @@ func New(o Options) *Engine {
 		Rates:    limit.NewRates(limitedClients),
 		Failures: limit.NewFailures(limitedClients),
 		Observer: e.metrics,
+		Upstream: e.upstream,
 	}
 	if o.Tracing != nil {
 		use.Tracer = o.Tracing
