@@ -136,13 +136,14 @@ func TestWaitUntilAnObjectIsProgrammedByItsGeneration(t *testing.T) {
 		return exchequer(t, "", append([]string{"wait", ref, "--kubeconfig", config}, args...)...)
 	}
 	// A machine that is busy answers late, and no answer is another one.
-	late := func(args ...string) ran {
-		for timeout := time.Second; ; timeout *= 2 {
+	after := func(timeout time.Duration, args ...string) ran {
+		for ; ; timeout *= 2 {
 			if r := wait(append(args, "--timeout", timeout.String())...); r.code != exitUnable || timeout > time.Minute {
 				return r.must(t, exitNo)
 			}
 		}
 	}
+	late := func(args ...string) ran { return after(time.Second, args...) }
 	says(t, late().errs, "ClientScope/"+ns+"/read is not programmed after ", ": it is not there")
 	wait("--for", "gone").must(t, exitOK)
 
@@ -161,7 +162,7 @@ func TestWaitUntilAnObjectIsProgrammedByItsGeneration(t *testing.T) {
 
 	// Another generation is another question.
 	o = change(t, scopes)
-	says(t, wait("--timeout", "6s").must(t, exitNo).errs, "Programmed is about generation 1, and the object is at 2", "waiting for ClientScope/")
+	says(t, after(6*time.Second).errs, "Programmed is about generation 1, and the object is at 2", "waiting for ClientScope/")
 	report(t, scopes, o, "Programmed", "True", "Programmed", "")
 	wait().must(t, exitOK)
 

@@ -71,7 +71,7 @@ func install(t *testing.T, plane *cluster.Plane) {
 		"kind: ClientScope\nmetadata: {name: probe, namespace: default}\nspec: {claims: [{name: roles, expression: \"'x'\"}]}",
 		"kind: TokenService\nmetadata: {name: probe}\nspec: {issuer: https://probe.example, allowedNamespaces: {all: true}}",
 	} {
-		gomega.NewWithT(t).Eventually(func() error { return c.create(t, bad, metav1.DryRunAll) }, 30*time.Second, 50*time.Millisecond).
+		gomega.NewWithT(t).Eventually(func() error { return c.create(t, bad, metav1.DryRunAll) }, 2*time.Minute, 50*time.Millisecond).
 			Should(gomega.MatchError(gomega.ContainSubstring("ValidatingAdmissionPolicy")), bad)
 	}
 }

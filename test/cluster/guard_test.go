@@ -55,7 +55,7 @@ func TestAKilledTestLeavesNoProcessesBehind(t *testing.T) {
 	var exit *exec.ExitError
 	g.Expect(errors.As(command.Wait(), &exit)).To(BeTrue())
 	for _, pid := range pids {
-		g.Eventually(func() error { return syscall.Kill(pid, 0) }, 10*time.Second).Should(MatchError(syscall.ESRCH))
+		g.Eventually(func() error { return syscall.Kill(pid, 0) }, time.Minute).Should(MatchError(syscall.ESRCH))
 	}
-	g.Eventually(func() bool { _, err := os.Stat(dir); return os.IsNotExist(err) }, 10*time.Second).Should(BeTrue(), "%s is still there", dir)
+	g.Eventually(func() bool { _, err := os.Stat(dir); return os.IsNotExist(err) }, time.Minute).Should(BeTrue(), "%s is still there", dir)
 }

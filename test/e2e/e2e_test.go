@@ -101,7 +101,7 @@ var _ = Describe("An installation", Ordered, ContinueOnFailure, func() {
 
 	It("has a target that verifies what it got with the keys of the public listener", func(ctx SpecContext) {
 		// The Service has just got another port and protocol: 3 means, try again.
-		Eventually(func() int32 { return verify(ctx, first).Code }, "30s").ShouldNot(BeEquivalentTo(3))
+		Eventually(func() int32 { return verify(ctx, first).Code }, patience).ShouldNot(BeEquivalentTo(3))
 		Expect(verify(ctx, first)).To(HaveField("Code", BeZero()), "a token of before the upgrade")
 		got := exchange(ctx, "frontend", "", "--scope", "images")
 		Expect(got).To(HaveField("Code", BeZero()))
@@ -163,7 +163,7 @@ var _ = Describe("An installation", Ordered, ContinueOnFailure, func() {
 
 	It("ends what a deleted policy allowed", func(ctx SpecContext) {
 		kubectl(ctx, "delete", "exchangepolicy", "--namespace", media, "frontend-gets-images")
-		Eventually(func() int32 { return exchange(ctx, "frontend", "", "--scope", "images").Code }, "30s", "1s").Should(BeEquivalentTo(1))
+		Eventually(func() int32 { return exchange(ctx, "frontend", "", "--scope", "images").Code }, patience, "1s").Should(BeEquivalentTo(1))
 	}, NodeTimeout(patience))
 
 	It("leaves nothing but CRDs, key Secrets and what others wrote when it is uninstalled", func(ctx SpecContext) {
@@ -212,7 +212,7 @@ func jwks(ctx context.Context, scheme string) string {
 	Eventually(func() (err error) {
 		out, err = env.client.CoreV1().Services(system).ProxyGet(scheme, "exchequer-public", scheme, "/jwks", nil).DoRaw(ctx)
 		return err
-	}, "30s", "500ms").WithContext(ctx).Should(Succeed())
+	}, "1m", "500ms").WithContext(ctx).Should(Succeed())
 	return string(out)
 }
 
