@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/exchequer-dev/exchequer/api/v1alpha1"
@@ -94,10 +95,16 @@ func TestF247EveryReferenceOfEveryKindIsFound(t *testing.T) {
 		if got := len(refsOf(spec)); got != total {
 			t.Errorf("%s: found %d of %d references", kind, got, total)
 		}
+		keys := map[string]int{}
 		for _, r := range refsOf(spec) {
-			if r.name != "n" || r.key != "k" {
+			if r.name != "n" {
 				t.Errorf("%s: %+v", kind, r)
 			}
+			keys[r.key]++
+		}
+		// With each certificate goes its key.
+		if pairs := count(reflect.ValueOf(spec), reflect.TypeFor[v1alpha1.MutualTLSAuth]()); keys["k"] != total-pairs || keys[corev1.TLSPrivateKeyKey] != pairs {
+			t.Errorf("%s: %d references to keys: %v, and %d of them are certificates", kind, total, keys, pairs)
 		}
 	}
 }
@@ -109,6 +116,9 @@ func fill(v reflect.Value, want reflect.Type, depth int) int {
 		return 1
 	}
 	n := 0
+	if v.Type() == reflect.TypeFor[v1alpha1.MutualTLSAuth]() {
+		n = 1 // its certificate's key
+	}
 	switch v.Kind() {
 	case reflect.Pointer:
 		if depth < 12 {
@@ -124,6 +134,32 @@ func fill(v reflect.Value, want reflect.Type, depth int) int {
 		for i := range v.NumField() {
 			if v.Type().Field(i).IsExported() {
 				n += fill(v.Field(i), want, depth+1)
+			}
+		}
+	default:
+	}
+	return n
+}
+
+// count counts the values of a type.
+func count(v reflect.Value, want reflect.Type) int {
+	if v.Type() == want {
+		return 1
+	}
+	n := 0
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			n = count(v.Elem(), want)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			n += count(v.Index(i), want)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				n += count(v.Field(i), want)
 			}
 		}
 	default:
