@@ -22,7 +22,8 @@ type mintFlags struct {
 	issuer, sub, scope string
 	aud, claims        []string
 	claimsFile         string
-	typ                string
+	typ, recipient     string
+	saml               bool
 	expiresIn          time.Duration
 }
 
@@ -48,7 +49,9 @@ public half, for keys.inline of a TrustedIssuer or for a client's privateKeyJWT.
 Exit codes: 0 done; 2 wrong usage.`,
 		Example: `  exchequer token mint --key issuer.pem --new-key --issuer https://login.corp.example \
     --sub alice --aud shop-app --scope 'images contacts' --claim groups='["staff"]'
-  exchequer token mint --keys ./keys --issuer https://login.corp.example --claims alice.yaml > token.jwt`,
+  exchequer token mint --keys ./keys --issuer https://login.corp.example --claims alice.yaml > token.jwt
+  exchequer token mint --key idp.pem --saml --issuer https://idp.corp.example/saml --sub alice \
+    --aud https://sts.example.com/saml --recipient https://sts.example.com/token --claim groups='["staff"]'`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			token, err := f.mint(c.InOrStdin(), now())
@@ -69,6 +72,8 @@ Exit codes: 0 done; 2 wrong usage.`,
 	flags.StringArrayVar(&f.claims, "claim", nil, "another claim, `NAME=VALUE`, VALUE being JSON or text; can be repeated")
 	flags.StringVar(&f.claimsFile, "claims", "", "`FILE` with more claims, JSON or YAML; - is standard input")
 	flags.StringVar(&f.typ, "typ", "JWT", "header typ: `TYPE`; at+jwt makes it an access token by RFC 9068")
+	flags.BoolVar(&f.saml, "saml", false, "make a SAML 2.0 assertion in base64url: --issuer is its entity ID, --sub its NameID, other claims are attributes")
+	flags.StringVar(&f.recipient, "recipient", "", "with --saml: `URL` of the token endpoint that it is for")
 	flags.DurationVar(&f.expiresIn, "expires-in", time.Hour, "lifetime; a negative one makes a token that has expired")
 	return c
 }
@@ -81,6 +86,12 @@ func (f *mintFlags) mint(stdin io.Reader, now time.Time) (string, error) {
 	key, err := f.signing()
 	if err != nil {
 		return "", err
+	}
+	if f.saml {
+		return f.assertion(claims, key, now)
+	}
+	if f.recipient != "" {
+		return "", usage("--recipient belongs to --saml")
 	}
 	signer, err := jose.NewSigner(key, f.typ)
 	if err != nil {

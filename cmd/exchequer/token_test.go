@@ -147,6 +147,19 @@ func TestDecodeShowsAnAssertionAsTheExchangeSeesIt(t *testing.T) {
 	exchequer(t, token[:len(token)-8], "token", "decode").must(t, exitUsage)
 }
 
+func TestAMintedAssertionSaysWhatTheFlagsSay(t *testing.T) {
+	t.Parallel()
+	token := minted(t, "--issuer", "https://idp.example/saml", "--saml", "--sub", "alice", "--aud", "https://sts.example.com/saml",
+		"--recipient", "https://sts.example.com/token", "--claim", `groups=["staff","doctors"]`, "--claim", "floor=3", "--claim", "mail=a@b.example")
+	d := decode[decodedToken](t, exchequer(t, token, "token", "decode", "-o", "json").must(t, exitOK).out)
+	if d.Claims["sub"] != "alice" || d.Claims["floor"] != "3" || d.Claims["mail"] != "a@b.example" || len(d.Claims["groups"].([]any)) != 2 || d.Claims["iss"] != "https://idp.example/saml" {
+		t.Errorf("%+v", d)
+	}
+	for _, wrong := range [][]string{{"--saml"}, {"--saml", "--recipient", "https://x.example"}, {"--recipient", "https://x.example"}} {
+		exchequer(t, "", append([]string{"token", "mint", "--key", corpKey, "--issuer", "https://x.example"}, wrong...)...).must(t, exitUsage)
+	}
+}
+
 func TestDecodeShowsWhatWouldBeRefused(t *testing.T) {
 	t.Parallel()
 	// {"alg":"none"} . {"sub":"alice"} . x
