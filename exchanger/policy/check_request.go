@@ -226,6 +226,9 @@ func (d *deciding) targetsKnown() *Refusal {
 	}{{r.Audiences, d.service.byAudience, "audience"}, {r.Resources, d.service.byResource, "resource"}} {
 		for _, name := range list.names {
 			t, ok := list.index[name]
+			if !ok && list.kind == "resource" && d.elsewhere() {
+				continue
+			}
 			if !ok {
 				return deny(TargetUnknown, "a requested "+list.kind+" is nobody's name")
 			}

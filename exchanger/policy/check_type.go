@@ -25,10 +25,12 @@ func (j *judging) grantsType() *Refusal {
 	case t == TypeHandover && (len(j.targets) != 1 || len(j.target.names) != 1 || j.target.names[0] != j.target.client.ID):
 		return deny(TokenTypeNotGranted, "a hand-over token is for one client: audience must be its client ID, and nothing else")
 	}
-	if ref := j.takesAssertions(); ref != nil {
-		return ref
+	for _, only := range [...]func() *Refusal{j.takesAssertions, j.makesIDJAG, j.refreshes} {
+		if ref := only(); ref != nil {
+			return ref
+		}
 	}
-	return j.refreshes()
+	return nil
 }
 
 // opaque says whether the token is a handle: all targets of one token take the same.

@@ -148,7 +148,11 @@ func (d *deciding) goOutside(g *Grant) {
 	g.External = e
 	g.Granted = slices.Clone(d.request.Scopes)
 	g.Scopes = g.Granted
-	if e.Kind == ExternalIDJAG || e.Kind == ExternalLinkedToken || e.Forward {
+	if e.Kind == ExternalIDJAG {
+		g.IDJAG = d.idJAG(e)
+		return
+	}
+	if e.Kind == ExternalLinkedToken || e.Forward {
 		return
 	}
 	a := &Assertion{Type: TypeHeaderExternal, Subject: g.Subject.Subject}

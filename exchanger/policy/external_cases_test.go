@@ -59,7 +59,9 @@ func TestWhoMayHaveAnExternalTarget(t *testing.T) {
 		"with a refresh token":                 {nil, func(r *Request) { r.TokenType = TypeRefreshToken }, TokenTypeNotGranted},
 		"an ID-JAG of who takes none":          {nil, func(r *Request) { r.TokenType = TypeIDJAG }, TokenTypeNotGranted},
 		"an access token of who takes ID-JAGs": {func(e *External) { e.Kind = ExternalIDJAG }, nil, TokenTypeNotGranted},
-		"an ID-JAG":                            {func(e *External) { e.Kind = ExternalIDJAG }, func(r *Request) { r.TokenType = TypeIDJAG }, ""},
+		"an ID-JAG": {func(e *External) { e.Kind, e.SubjectClasses = ExternalIDJAG, []Class{ClassIDToken} }, func(r *Request) {
+			r.TokenType, r.Subject.Class, r.SubjectAs = TypeIDJAG, ClassIDToken, AsIDToken
+		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -50,6 +50,9 @@ type document struct {
 	// GrantProfiles are what assertions of the jwt-bearer grant can be besides plain
 	// ones (draft-ietf-oauth-identity-assertion-authz-grant, section 7).
 	GrantProfiles []string `json:"authorization_grant_profiles_supported"`
+	// ChainingTypes are the requested_token_type of grants for other domains' servers
+	// (draft-ietf-oauth-identity-chaining, section 4).
+	ChainingTypes []string `json:"identity_chaining_requested_token_types_supported"`
 	// There is no authorization endpoint; RFC 8414 wants the member all the same.
 	ResponseTypes []string `json:"response_types_supported"`
 	AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
@@ -72,6 +75,7 @@ func metadata(svc *policy.TokenService) []byte {
 		JWKSURI:       base + "/jwks",
 		GrantTypes:    []string{oauth.GrantTokenExchange, oauth.GrantJWTBearer},
 		GrantProfiles: []string{oauth.GrantProfileIDJAG},
+		ChainingTypes: []string{oauth.URNIDJAG},
 		ResponseTypes: []string{},
 		AuthMethods:   authMethods(svc.Methods()),
 		AuthAlgs:      jose.Algorithms(),
