@@ -70,7 +70,16 @@ func (x *example) identifyActor(svc *policy.TokenService) (*policy.Token, *polic
 
 // presentedAs is how a token of a class is presented.
 func presentedAs(c policy.Class) policy.PresentedAs {
-	switch c { //nolint:exhaustive // other classes are presented in their own ways
+	switch c {
+	case policy.ClassAccessToken:
+	case policy.ClassJWTBearer, policy.ClassIDJAG:
+		return policy.AsAssertion
+	case policy.ClassTransaction:
+		return policy.AsTransaction
+	case policy.ClassSAML2:
+		return policy.AsSAML2
+	case policy.ClassHandover:
+		return policy.AsHandover
 	case policy.ClassIDToken:
 		return policy.AsIDToken
 	case policy.ClassJWT:

@@ -275,7 +275,7 @@ const oauthOffline = "offline_access"
 func (x *example) request(svc *policy.TokenService, token, actor *policy.Token) *policy.Request {
 	r := &policy.Request{
 		Now: x.now, TokenService: svc.Name(), Client: policy.ClientAuth{ID: x.given.Client}, Subject: token,
-		SubjectAs: policy.AsAccessToken, Audiences: x.given.Audience, Resources: x.given.Resource,
+		SubjectAs: presentedAs(x.class), Audiences: x.given.Audience, Resources: x.given.Resource,
 		TokenType: policy.TokenType(x.given.RequestedTokenType), Actor: actor,
 		RequestedSubject: x.given.RequestedSubject, Reason: x.given.Reason,
 	}
@@ -288,20 +288,8 @@ func (x *example) request(svc *policy.TokenService, token, actor *policy.Token) 
 	if p := x.given.Proof; p != nil {
 		r.Proof = policy.Proof{JKT: p.JKT, X5T: p.X5TS256}
 	}
-	switch x.class {
-	case policy.ClassIDToken:
-		r.SubjectAs = policy.AsIDToken
-	case policy.ClassJWT:
-		r.SubjectAs = policy.AsJWT
-	case policy.ClassJWTBearer, policy.ClassIDJAG:
-		r.Grant, r.SubjectAs = policy.GrantJWTBearer, policy.AsAssertion
-	case policy.ClassTransaction:
-		r.SubjectAs = policy.AsTransaction
-	case policy.ClassSAML2:
-		r.SubjectAs = policy.AsSAML2
-	case policy.ClassHandover:
-		r.SubjectAs = policy.AsHandover
-	case policy.ClassAccessToken:
+	if r.SubjectAs == policy.AsAssertion {
+		r.Grant = policy.GrantJWTBearer
 	}
 	if r.TokenType == "" {
 		r.TokenType = policy.TypeAccessToken
