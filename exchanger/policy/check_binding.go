@@ -30,7 +30,9 @@ func (j *judging) publicAllowed() *Refusal {
 		return nil
 	case !slices.Contains(j.policy.spec.PublicClients, j.client.spec.ID):
 		return deny(SubjectBinding, "the client is public, and clients does not admit it by name with public: true")
-	case !j.request.Subject.Confirmed && j.request.Grant != GrantRefresh:
+	case j.request.Family != nil && j.request.Family.Confirmation == (Confirmation{}):
+		return deny(SubjectBinding, "a public client can use a refresh token only that is bound to its key")
+	case j.request.Family == nil && !j.request.Subject.Confirmed:
 		return deny(SubjectBinding, "a public client can exchange a subject token only that is bound to its key (cnf)")
 	case j.request.Actor != nil && !j.request.Actor.Confirmed:
 		return deny(SubjectBinding, "a public client can send an actor token only that is bound to its key (cnf)")

@@ -110,6 +110,8 @@ func bindingCases() map[string]bindingCase {
 		"F144: an assertion of SAML 2.0 cannot be bound":                  {subject: jkt(keyA), proof: Proof{JKT: keyA}, change: func(_ *Spec, r *Request) { r.TokenType = TypeSAML2 }, refused: true},
 		"a refresh token is bound to the key of what it renews":           {family: jkt(keyB), subject: jkt(keyA), proof: Proof{JKT: keyB}, want: Confirmation{JKT: keyB}},
 		"F144: a stolen refresh token is refused":                         {family: jkt(keyB), subject: jkt(keyA), proof: Proof{JKT: keyA}, refused: true},
+		"F77: a public client renews what is bound":                       {family: jkt(keyB), proof: Proof{JKT: keyB}, change: public, want: Confirmation{JKT: keyB}},
+		"F77: a public client does not renew what is bound to nothing":    {family: &Confirmation{}, proof: Proof{JKT: keyB}, change: public, refused: true},
 		"a refresh token that is bound to a certificate":                  {family: x5t(certA), proof: Proof{X5T: certA}, want: Confirmation{X5T: certA}},
 	}
 }
