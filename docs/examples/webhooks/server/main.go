@@ -1,0 +1,96 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command server is an example of the webhooks that Exchequer asks: it knows the
+// sessions of an old application (/verify), and which account of ours belongs to
+// somebody at a partner (/directory). What it knows stands in this file. A real one
+// listens on HTTPS, and knows more.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+)
+
+// review is a VerifyReview or a DirectoryReview.
+type review struct {
+	APIVersion string         `json:"apiVersion"`
+	Kind       string         `json:"kind"`
+	Request    *request       `json:"request,omitempty"`
+	Response   map[string]any `json:"response,omitempty"`
+}
+
+type request struct {
+	Token   string         `json:"token"`
+	Subject string         `json:"subject"`
+	Claims  map[string]any `json:"claims"`
+}
+
+// sessions are who has signed in to the old application.
+var sessions = map[string]map[string]any{
+	"8xLOxBtZp8": {"sub": "alice", "aud": "shop/frontend", "groups": []string{"staff"}},
+}
+
+// accounts are the partner's people who have an account here.
+var accounts = map[string]map[string]any{
+	"a.smith": {"subject": "alice", "username": "alice", "groups": []string{"staff"}, "extra": map[string]any{"account": "4711"}},
+}
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:8090", "address")
+	flag.Parse()
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /verify", answering(verify))
+	mux.HandleFunc("POST /directory", answering(directory))
+	server := &http.Server{Addr: *listen, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	fmt.Println("listening on", *listen)
+	if err := server.ListenAndServe(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// answering reads a review, has it answered, and writes it back.
+func answering(answer func(*request) map[string]any) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var v review
+		if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&v); err != nil || v.Request == nil {
+			http.Error(w, "expected a review", http.StatusBadRequest)
+			return
+		}
+		v.Response, v.Request = answer(v.Request), nil
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(v)
+	}
+}
+
+// verify says whose session it is.
+func verify(r *request) map[string]any {
+	claims, known := sessions[r.Token]
+	if !known {
+		return map[string]any{"authenticated": false, "error": "no such session"}
+	}
+	now := time.Now()
+	out := map[string]any{"iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix()}
+	for name, v := range claims {
+		out[name] = v
+	}
+	return map[string]any{"authenticated": true, "claims": out}
+}
+
+// directory says who somebody is here. Who has no account keeps the partner's name,
+// and is a guest.
+func directory(r *request) map[string]any {
+	if account, known := accounts[r.Subject]; known {
+		return account
+	}
+	if r.Claims == nil {
+		return map[string]any{"error": "nobody of that name"}
+	}
+	return map[string]any{"groups": []string{"guests"}}
+}
