@@ -102,7 +102,9 @@ func (j *judging) addressedToClient(t *Token, issuer *TrustedIssuer) bool {
 		return true
 	}
 	if t.Issuer == SelfIssuer {
-		return slices.ContainsFunc(t.Audiences, func(a string) bool { return slices.Contains(c.Audiences, a) || slices.Contains(c.Resources, a) })
+		return slices.ContainsFunc(t.Audiences, func(a string) bool {
+			return slices.Contains(c.Audiences, a) || slices.Contains(c.Resources, a) || c.SAML != nil && a == c.SAML.EntityID
+		})
 	}
 	aliases := issuer.aliases
 	return aliases[t.ClientID] == c.ID || slices.ContainsFunc(t.Audiences, func(a string) bool { return aliases[a] == c.ID })

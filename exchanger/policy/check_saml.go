@@ -81,6 +81,9 @@ func (j *judging) samlAttributes() *Refusal {
 		if v == nil {
 			continue
 		}
+		if IsReservedClaim(a.name) {
+			return deny(ClaimInvalid, "saml.attributes "+a.name+" of "+j.target.client.ID+" is reserved")
+		}
 		if _, ok := stringList(v); !ok || !fitsClaim(v, maxClaimBytes) {
 			return deny(ClaimInvalid, "saml.attributes "+a.name+" of "+j.target.client.ID+" is no string or list of strings of at most 4 KiB")
 		}
