@@ -60,7 +60,7 @@ func TestWhoMayHaveAnExternalTarget(t *testing.T) {
 		"an ID-JAG of who takes none":          {nil, func(r *Request) { r.TokenType = TypeIDJAG }, TokenTypeNotGranted},
 		"an access token of who takes ID-JAGs": {func(e *External) { e.Kind = ExternalIDJAG }, nil, TokenTypeNotGranted},
 		"an ID-JAG": {func(e *External) { e.Kind, e.SubjectClasses = ExternalIDJAG, []Class{ClassIDToken} }, func(r *Request) {
-			r.TokenType, r.Subject.Class, r.SubjectAs = TypeIDJAG, ClassIDToken, AsIDToken
+			r.TokenType, r.Subject.Class, r.SubjectAs, r.Resources = TypeIDJAG, ClassIDToken, AsIDToken, []string{"https://there.example"}
 		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

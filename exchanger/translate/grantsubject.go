@@ -78,6 +78,9 @@ func (w *world) namedIssuer(p *grant, name string) *issuer {
 }
 
 func (w *world) mayName(i *issuer, namespace string) bool {
+	if namespace == "" {
+		return true // The platform's own objects may.
+	}
 	if set := i.api.Spec.AllowedNamespaces; set != nil {
 		return w.holds(set, namespace)
 	}

@@ -136,7 +136,7 @@ func (w *world) reserve() {
 	for _, e := range w.external {
 		if e.absent == "" {
 			for _, a := range e.api.Spec.Audiences {
-				w.reserved[a] = "an audience of an ExternalTarget"
+				w.reserved[a] = externalName
 			}
 		}
 	}

@@ -193,7 +193,6 @@ func (o *object) status(serve bool) ObjectStatus {
 	}
 	o.acceptance(add)
 	switch {
-	case o.kind == kindTarget:
 	case o.absent == "" && len(o.refs) > 0:
 		add(v1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, o.refs[0].Reason, joinProblems(o.refs)+"; "+o.without()+" until then")
 	default:

@@ -26,6 +26,7 @@ func Translate(in Input) Result {
 		w.translateScopes, w.scopeConflicts, w.scopeOwners,
 		w.translatePolicies,
 		w.translateRevocations, w.translateGrants,
+		w.translateExternals,
 		w.presented,
 	} {
 		step()
@@ -111,11 +112,6 @@ type grant struct {
 	*object
 	api  *v1alpha1.ExchangePolicy
 	spec policy.Policy
-}
-
-type external struct {
-	*object
-	api *v1alpha1.ExternalTarget
 }
 
 type scopeKey struct{ service, namespace, scope string }
@@ -266,6 +262,11 @@ func (w *world) spec() *policy.Spec {
 	for _, r := range w.revocations {
 		if r.inForce() {
 			out.Revocations = append(out.Revocations, r.spec)
+		}
+	}
+	for _, e := range w.external {
+		if e.inForce() {
+			out.Externals = append(out.Externals, e.spec)
 		}
 	}
 	return out

@@ -10,14 +10,12 @@ import (
 	"github.com/exchequer-dev/exchequer/api/v1alpha1"
 )
 
-// gatherUnserved takes in the kinds that this build does not serve, and objects
-// that could not be decoded. A suspended one counts as absent, and so says so.
+// gatherUnserved takes in external targets, and objects that could not be decoded. A
+// suspended one counts as absent, and so says so.
 func (w *world) gatherUnserved() {
 	all := w.in.Objects
 	for _, api := range sorted(all.ExternalTargets) {
-		o := newObject(kindTarget, &api.ObjectMeta, api.Spec.Suspend, api.Spec)
-		w.unserved(o, "no token for it can be had; its audiences stay its own")
-		w.external = append(w.external, &external{object: o, api: api})
+		w.external = append(w.external, &external{object: w.add(newObject(kindTarget, &api.ObjectMeta, api.Spec.Suspend, api.Spec)), api: api})
 	}
 	undecodable := slices.Clone(all.Undecodable)
 	slices.SortFunc(undecodable, func(a, b Undecodable) int {
@@ -31,9 +29,4 @@ func (w *world) gatherUnserved() {
 		}
 		o.problem(reason, "", "%s", u.Message)
 	}
-}
-
-func (w *world) unserved(o *object, consequence string) {
-	o.notSupported("kind", "%s is not served yet: %s", o.kind, consequence)
-	w.add(o)
 }
