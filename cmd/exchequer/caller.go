@@ -242,6 +242,12 @@ func (f *exchangeFlags) form() url.Values {
 	}
 	set("scope", f.scope)
 	set("requested_token_type", urn(f.requestedType))
+	if f.actor != "" {
+		form.Set("actor_token", f.actor)
+		form.Set("actor_token_type", urn(f.actorType))
+	}
+	set("requested_subject", f.requestedSubject)
+	set("reason", f.reason)
 	if f.assertion != "" {
 		form.Set("client_assertion", f.assertion)
 		form.Set("client_assertion_type", oauth.AssertionTypeJWT)

@@ -33,6 +33,8 @@ type exchangeFlags struct {
 	subjectFile, subjectType              string
 	audience, resource                    []string
 	scope, requestedType                  string
+	actorFile, actorType, actor           string
+	requestedSubject, reason              string
 	timeout                               time.Duration
 	plainHTTP                             bool
 	boundFlags
@@ -69,7 +71,11 @@ trying again can change.`,
   exchequer exchange --issuer https://sts.example.com --client-id shop/frontend --cert client.crt --key client.key \
     --dpop-key dpop.pem --subject-token-file token.jwt --audience media/images-resource
   exchequer exchange --endpoint http://127.0.0.1:8080/token --client-id shop/frontend \
-    --private-key client.pem --subject-token-file token.jwt --resource https://images.media.example/v1`,
+    --private-key client.pem --subject-token-file token.jwt --resource https://images.media.example/v1
+  exchequer exchange --issuer https://sts.example.com --client-id agents/assistant --client-secret-file secret \
+    --subject-token-file alice.jwt --actor-token-file agent.jwt --audience mail/api --scope mail.read
+  exchequer exchange --issuer https://sts.example.com --client-id helpdesk/console --client-secret-file secret \
+    --subject-token-file supporter.jwt --requested-subject corp:carla --reason "ticket 7" --audience shop/api`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := f.read(c.InOrStdin(), os.Getenv); err != nil {
@@ -109,6 +115,10 @@ func (f *exchangeFlags) register(c *cobra.Command) {
 	flags.StringArrayVar(&f.resource, "resource", nil, "`URI` of a resource that is asked for; can be repeated")
 	flags.StringVar(&f.scope, "scope", "", "`SCOPES` that are asked for, separated by spaces")
 	flags.StringVar(&f.requestedType, "requested-token-type", "", "`TYPE` of token that is asked for: access_token, jwt, or a URN")
+	flags.StringVar(&f.actorFile, "actor-token-file", "", "`FILE` with the actor token: of who acts for the subject; - is standard input")
+	flags.StringVar(&f.actorType, "actor-token-type", "access_token", "`TYPE` of the actor token: access_token, id_token, jwt, or a URN")
+	flags.StringVar(&f.requestedSubject, "requested-subject", "", "`SUBJECT` to impersonate under an ImpersonationGrant; the subject token is the impersonator's then")
+	flags.StringVar(&f.reason, "reason", "", "`TEXT` of the reason to impersonate, for the audit record")
 	flags.StringVar(&f.dpopKey, "dpop-key", "", "`FILE` with the private key of a DPoP proof, PKCS #8 in PEM: the token is bound to it")
 	flags.StringVar(&f.cert, "cert", "", "`FILE` with the client's TLS certificate chain, PEM: the client's credential, where no other is given")
 	flags.StringVar(&f.key, "key", "", "`FILE` with the private key of --cert, PEM")
@@ -131,6 +141,12 @@ func (f *exchangeFlags) read(stdin io.Reader, getenv func(string) string) error 
 			return err
 		}
 	}
+	if f.actorFile != "" {
+		var err error
+		if f.actor, err = readToken(stdin, f.actorFile, "--actor-token-file"); err != nil {
+			return err
+		}
+	}
 	if f.subjectFile == "" {
 		if f.subject = getenv(subjectVariable); f.subject == "" {
 			return usage("--subject-token-file is missing, and %s is not set", subjectVariable)
@@ -150,7 +166,7 @@ func (f *exchangeFlags) readClient(stdin io.Reader, getenv func(string) string) 
 		}
 	}
 	stdins := 0
-	for _, v := range [...]string{f.secretFile, f.assertionFile, f.subjectFile} {
+	for _, v := range [...]string{f.secretFile, f.assertionFile, f.subjectFile, f.actorFile} {
 		if v == "-" {
 			stdins++
 		}

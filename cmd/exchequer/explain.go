@@ -18,7 +18,8 @@ type explainFlags struct {
 	client                             string
 	subjectClaims, subjectToken        string
 	issuer, origin, tokenType          string
-	actor                              string
+	actor, actorIssuer                 string
+	requestedSubject, reason           string
 	audience, resource                 []string
 	scope, requestedTokenType, at      string
 	cluster                            bool
@@ -45,6 +46,10 @@ verified when its issuer's keys stand in the manifests; otherwise the token is
 taken at its word, and the report says so: explain finds mistakes, it does not
 admit anybody.
 
+An actor token is given as the subject's is: its claims with --actor-issuer, or the
+token itself. Under an ImpersonationGrant, --requested-subject says who is meant;
+what a directory would say of them is not asked.
+
 With --cluster it decides by the objects of a cluster, read with your own rights;
 Secrets are not read, and nobody's decision hangs on them.
 
@@ -60,6 +65,8 @@ Exit codes: 0 allowed; 1 refused; 2 wrong usage; 3 the cluster does not answer.`
     --client shop/frontend --issuer corp --subject-claims - --scope images
   exchequer explain --cluster --client shop/frontend --issuer corp --subject-claims alice.json \
     --audience media/images-resource
+  exchequer explain --manifests ./manifests --client helpdesk/console --issuer corp \
+    --subject-claims sam.json --requested-subject corp:carla --reason "ticket 7" --audience shop/api
   exchequer explain --correlation-id 7kq2m4x9 --audit audit.log`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -96,7 +103,10 @@ func (f *explainFlags) register(c *cobra.Command) {
 	flags.StringVar(&f.issuer, "issuer", "", "`NAME` of the subject token's TrustedIssuer, or self; with --subject-token its iss tells")
 	flags.StringVar(&f.origin, "origin", "", "with --issuer self: `NAME` of the TrustedIssuer of the first token in the chain")
 	flags.StringVar(&f.tokenType, "token-type", "AccessToken", "`CLASS` of the subject token: AccessToken, IDToken or JWT; with --subject-token, what it is presented as")
-	flags.StringVar(&f.actor, "actor", "", "`FILE` with the actor token (not served yet)")
+	flags.StringVar(&f.actor, "actor", "", "`FILE` with the actor token, or with its claims, JSON or YAML; - is standard input")
+	flags.StringVar(&f.actorIssuer, "actor-issuer", "", "with claims in --actor: `NAME` of the actor token's TrustedIssuer, or self")
+	flags.StringVar(&f.requestedSubject, "requested-subject", "", "`SUBJECT` to impersonate, with its issuer's prefix; the subject token is the impersonator's then")
+	flags.StringVar(&f.reason, "reason", "", "`TEXT` of the reason that the request gives")
 	flags.StringArrayVar(&f.audience, "audience", nil, "`NAME` of an audience that is asked for; can be repeated")
 	flags.StringArrayVar(&f.resource, "resource", nil, "`URI` of a resource that is asked for; can be repeated")
 	flags.StringVar(&f.scope, "scope", "", "`SCOPES` that are asked for, separated by spaces")
@@ -124,8 +134,10 @@ func explain(c *cobra.Command, f *explainFlags, now func() time.Time) (*explanat
 // check finds flags that do not go together.
 func (f *explainFlags) check() error {
 	switch {
-	case f.actor != "":
-		return usage("--actor is not served yet: actor tokens are refused by this build, whatever the policies say")
+	case f.actorIssuer != "" && f.actor == "":
+		return usage("--actor-issuer goes with --actor")
+	case f.actor == "-" && (f.subjectClaims == "-" || f.subjectToken == "-"):
+		return usage("standard input (-) can be only one of them")
 	case (f.correlationID == "") != (f.audit == ""):
 		return usage("--correlation-id and --audit belong together: the ID of a request, and the file of records to find it in")
 	case f.correlationID != "" && (f.manifests != "" || f.cluster || f.client != "" || f.subjectClaims != "" || f.subjectToken != ""):

@@ -73,10 +73,13 @@ func recordExplanation(a *audit.Record) *explanation {
 	r := &explanation{
 		Allowed: a.Outcome == policy.Allowed, Outcome: a.Outcome.String(), Reason: a.Reason, Check: a.Check, Detail: a.Detail,
 		CorrelationID: a.CorrelationID, Revision: a.Revision, Time: a.Time, TokenService: a.TokenService, Client: a.Client,
-		Asked: asked{Audience: a.Audiences, Resource: a.Resources, Scope: a.ScopeAsked, TokenType: a.TokenType}, Targets: a.Trace,
+		Asked: asked{Audience: a.Audiences, Resource: a.Resources, Scope: a.ScopeAsked, TokenType: a.TokenType, Subject: a.RequestedSubject, Reason: a.StatedReason}, Targets: a.Trace,
 	}
 	if a.Subject.Subject != "" {
 		r.Subject = &explainedSubject{Issuer: a.Subject.Issuer, Subject: a.Subject.Subject}
+	}
+	if a.Actor.Subject != "" {
+		r.Actor = &explainedSubject{Issuer: a.Actor.Issuer, Subject: a.Actor.Subject}
 	}
 	if r.Allowed {
 		names := make([]string, 0, len(a.Targets))
@@ -85,7 +88,8 @@ func recordExplanation(a *audit.Record) *explanation {
 		}
 		r.Token = &explainedToken{
 			Audience: names, Scope: strings.Join(a.ScopeGranted, " "), Policies: a.Targets,
-			TokenID: a.TokenID, KeyID: a.KeyID, Transaction: a.Transaction,
+			Impersonator: (*policy.Impersonator)(a.Impersonator),
+			TokenID:      a.TokenID, KeyID: a.KeyID, Transaction: a.Transaction,
 		}
 	}
 	return r

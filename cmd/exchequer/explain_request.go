@@ -39,7 +39,7 @@ func explainRequest(ctx context.Context, stdin io.Reader, f *explainFlags, now f
 	}
 	x.report = &explanation{
 		Time: x.now, Client: f.client,
-		Asked: asked{Audience: f.audience, Resource: f.resource, Scope: x.scopes, TokenType: x.wanted},
+		Asked: asked{Audience: f.audience, Resource: f.resource, Scope: x.scopes, TokenType: x.wanted, Subject: x.requestedSubject, Reason: x.reason},
 	}
 	x.report.Notes = append(x.report.Notes, m.unseen...)
 	if n := len(m.Problems); n > 0 {
@@ -67,15 +67,18 @@ func (f *explainFlags) load(ctx context.Context, now func() time.Time) (*manifes
 // explainer is one explanation in the making.
 type explainer struct {
 	*explainFlags
-	now     time.Time
-	class   policy.Class
-	as      policy.PresentedAs
-	wanted  policy.TokenType
-	scopes  []string
-	claims  []byte
-	token   string
-	service *policy.TokenService
-	report  *explanation
+	now    time.Time
+	class  policy.Class
+	as     policy.PresentedAs
+	wanted policy.TokenType
+	scopes []string
+	claims []byte
+	token  string
+	// actorClaims or actorToken are what --actor has.
+	actorClaims []byte
+	actorToken  string
+	service     *policy.TokenService
+	report      *explanation
 }
 
 // parse reads what the flags hold and point to, by the endpoint's own rules.
@@ -104,7 +107,10 @@ func (x *explainer) parse(stdin io.Reader) error {
 	} else {
 		x.token, err = readToken(stdin, x.subjectToken, "--subject-token")
 	}
-	return err
+	if err != nil || x.actor == "" {
+		return err
+	}
+	return x.parseActor(stdin)
 }
 
 // parseWanted takes the kinds' words and the protocol's.
@@ -189,17 +195,24 @@ func (x *explainer) decideClaims(snapshot *policy.Snapshot) (*policy.Decision, e
 		Client: x.client, Issuer: x.issuer, Origin: x.origin, Claims: v1alpha1.JSON{Raw: x.claims},
 		TokenType: v1alpha1.TokenClass(x.class), Audience: x.audience, Resource: x.resource, Scope: x.scope,
 		RequestedTokenType: v1alpha1.RequestedTokenType(x.wanted), Time: v1alpha1.Time(x.now.Format(time.RFC3339)),
+		RequestedSubject: x.requestedSubject, Reason: x.reason,
 	}}
+	if x.actorClaims != nil {
+		e.Given.Actor = &v1alpha1.ExampleActor{Issuer: x.actorIssuer, Claims: v1alpha1.JSON{Raw: x.actorClaims}}
+	}
 	r := translate.RunExamples(snapshot, x.service.Name(), []v1alpha1.Example{e})[0]
 	switch {
 	case r.Verdict == translate.ExampleUnknown:
-		return nil, usage("--issuer: %s in TokenService %s; `exchequer check` says what is in force", r.Message, x.service.Name())
+		return nil, usage("--issuer, --actor-issuer: %s in TokenService %s; `exchequer check` says what is in force", r.Message, x.service.Name())
 	case r.Decision.Outcome != policy.Allowed && r.Decision.Reason == policy.ReasonNone:
 		// It was never decided: what was given makes no request.
 		return nil, usage("%s", flagWords.Replace(r.Message))
 	}
 	if r.Subject != nil {
 		x.report.Subject = subjectOf(r.Subject)
+	}
+	if r.Actor != nil {
+		x.report.Actor = subjectOf(r.Actor)
 	}
 	if r.Decision.Outcome != policy.Allowed && r.Decision.Check == "" {
 		r.Decision.Check = checkSubjectToken
@@ -210,13 +223,14 @@ func (x *explainer) decideClaims(snapshot *policy.Snapshot) (*policy.Decision, e
 // flagWords puts the fields of an example into the words of the flags.
 var flagWords = strings.NewReplacer(
 	"given.tokenType", "--token-type", "given.claims", "--subject-claims", "given.origin", "--origin", "given.audience", "--audience",
+	"given.actor.issuer", "--actor-issuer", "given.actor.claims", "--actor", "given.requestedSubject", "--requested-subject",
 	"given.resource", "--resource", "given.requestedTokenType", "--requested-token-type", "given.", "--", "the example", "it",
 )
 
 // decideToken reads the token as the endpoint does, save that a signature whose
 // key is not at hand is taken on trust, and reported so.
 func (x *explainer) decideToken(snapshot *policy.Snapshot) (*policy.Decision, error) {
-	t, ref, err := x.identify()
+	t, ref, err := x.identify(x.token)
 	if err != nil {
 		return nil, err
 	}
@@ -228,10 +242,23 @@ func (x *explainer) decideToken(snapshot *policy.Snapshot) (*policy.Decision, er
 	signature := x.report.signature()
 	x.report.Subject = subjectOf(t)
 	x.report.Subject.Signature = signature
-	d := snapshot.Decide(&policy.Request{
-		Now: x.now, TokenService: x.service.Name(), Client: policy.ClientAuth{ID: x.client}, Subject: t, SubjectAs: x.as,
+	actor, ref, err := x.decideActor()
+	if err != nil {
+		return nil, err
+	}
+	if ref != nil {
+		d := policy.Refuse(ref)
+		return &d, nil
+	}
+	r := &policy.Request{
+		Now: x.now, TokenService: x.service.Name(), Client: policy.ClientAuth{ID: x.client}, Subject: t, SubjectAs: x.as, Actor: actor,
 		Audiences: x.audience, Resources: x.resource, Scopes: x.scopes, ScopesGiven: len(x.scopes) > 0, TokenType: x.wanted,
-	})
+		RequestedSubject: x.requestedSubject, Reason: x.reason,
+	}
+	if actor != nil {
+		r.ActorAs = presentedAs(actor.Class)
+	}
+	d := snapshot.Decide(r)
 	return &d, nil
 }
 
@@ -242,8 +269,8 @@ func (r *explanation) signature() string {
 	return r.Subject.Signature
 }
 
-func (x *explainer) identify() (*policy.Token, *policy.Refusal, error) {
-	c, err := jose.Parse(x.token, jose.Limits{})
+func (x *explainer) identify(token string) (*policy.Token, *policy.Refusal, error) {
+	c, err := jose.Parse(token, jose.Limits{})
 	if err != nil {
 		return nil, &policy.Refusal{Reason: policy.TokenMalformed, Detail: err.Error()}, nil
 	}
@@ -254,7 +281,7 @@ func (x *explainer) identify() (*policy.Token, *policy.Refusal, error) {
 	if ref := x.verify(i, c); ref != nil {
 		return nil, ref, nil
 	}
-	t, ref := i.Map(policy.Presented{Type: c.Type(), Header: c.Header(), Claims: c.UnverifiedClaims(), Digest: sha256.Sum256([]byte(x.token))})
+	t, ref := i.Map(policy.Presented{Type: c.Type(), Header: c.Header(), Claims: c.UnverifiedClaims(), Digest: sha256.Sum256([]byte(token))})
 	if ref != nil {
 		return nil, ref, nil
 	}

@@ -103,7 +103,7 @@ func TestExplainRefusesWhatMakesNoRequest(t *testing.T) {
 	}{
 		"a cluster and a directory":   {"", []string{"explain", "--cluster", "--manifests", "x", "--client", "a/b"}, "use one of the two"},
 		"a context of no cluster":     {"", []string{"explain", "--manifests", "x", "--context", "y", "--client", "a/b"}, "go with --cluster"},
-		"an actor":                    {aliceClaims, ask("--actor", "x"), "--actor is not served yet"},
+		"an actor":                    {aliceClaims, ask("--actor", "x"), "--actor-issuer is missing"},
 		"no manifests":                {"", []string{"explain", "--client", "a/b"}, "--manifests DIR is missing"},
 		"no client":                   {"", []string{"explain", "--manifests", "testdata/good"}, "--client is missing"},
 		"no subject":                  {"", []string{"explain", "--manifests", "testdata/good", "--client", "a/b"}, "exactly one of --subject-claims and --subject-token"},
@@ -179,7 +179,7 @@ func TestExplainSaysWhenThereIsNoSuchRecord(t *testing.T) {
 func TestEveryCheckOfARequestIsExplainedInWords(t *testing.T) {
 	t.Parallel()
 	names, _ := policy.Checks()
-	names = append(names, checkSubjectToken)
+	names = append(names, checkSubjectToken, checkActorToken)
 	means := meanings()
 	for _, n := range names {
 		if means[n] == "" {

@@ -27,6 +27,7 @@ type explanation struct {
 	Client        string    `json:"client,omitempty"`
 
 	Subject *explainedSubject `json:"subject,omitempty"`
+	Actor   *explainedSubject `json:"actor,omitempty"`
 	Asked   asked             `json:"asked"`
 	// Checks are what every request has to pass; a record does not have them.
 	Checks  []explainedCheck     `json:"requestChecks,omitempty"`
@@ -55,6 +56,9 @@ type asked struct {
 	Resource  []string         `json:"resource,omitempty"`
 	Scope     []string         `json:"scope,omitempty"`
 	TokenType policy.TokenType `json:"tokenType,omitempty"`
+	// Subject is whom the request asks to impersonate, Reason why.
+	Subject string `json:"requestedSubject,omitempty"`
+	Reason  string `json:"reason,omitempty"`
 }
 
 // explainedCheck is one check of the request; Result is ok, failed or "not reached".
@@ -71,6 +75,11 @@ type explainedToken struct {
 	ExpiresAt time.Time             `json:"expiresAt,omitzero"`
 	Claims    map[string]any        `json:"claims,omitempty"`
 	Policies  []policy.TargetPolicy `json:"policies"`
+	// Subject is whom the token is about, where that is not whose token was given; Act
+	// and Impersonator are its claims of that name.
+	Subject      string               `json:"sub,omitempty"`
+	Act          map[string]any       `json:"act,omitempty"`
+	Impersonator *policy.Impersonator `json:"impersonator,omitempty"`
 	// The ID of the token, of the key that signed it, and of the transaction, which
 	// are in a record.
 	TokenID     string `json:"jti,omitempty"`
@@ -98,6 +107,18 @@ func meanings() map[string]string {
 		"subjectNotRevoked":   "neither it nor what it came from was revoked",
 		"subjectNoCredential": "it is not somebody's client credential",
 		"subjectAddressed":    "it says whom it was made for",
+		"handover":            "a hand-over token is for the client that presents it",
+		"assertion":           "an assertion is for this token service, for this client, and for one request",
+		"transaction":         "a transaction token is for one trust domain, has a scope, and becomes nothing else",
+		"family":              "a refresh token renews no more than was given, to whom it was given",
+		checkActorToken:       "the actor token is one that its issuer's rules and mappings accept",
+		"actorIssuer":         "the actor's issuer is trusted for actors",
+		"actorClass":          "the actor token is what it is presented as",
+		"actorTime":           "it is valid now, and not too old",
+		"actorNotRevoked":     "neither it nor what it came from was revoked",
+		"actorNoCredential":   "it is not somebody's client credential",
+		"actorAddressed":      "it says whom it was made for",
+		"actorBare":           "nobody acts for the actor, or impersonates it",
 		"targetsKnown":        "every target exists",
 		"targetsTogether":     "all targets lie in one namespace",
 		"scopesKnown":         "every scope belongs to one of the targets",
@@ -108,6 +129,7 @@ const (
 	// checkSubjectToken is the step before the decision: signature, claims, mappings.
 	checkSubjectToken = "subjectToken"
 	checkClientKnown  = "clientKnown"
+	checkActorToken   = "actorToken"
 )
 
 // decide fills in what a decision says.
@@ -121,7 +143,11 @@ func (r *explanation) decide(d *policy.Decision) {
 	names, _ := policy.Checks()
 	// The endpoint knows the client before it looks at the token.
 	if at := slices.Index(names, checkClientKnown); at >= 0 {
-		names = slices.Insert(names, at+1, checkSubjectToken)
+		names = slices.Insert(names, at+1, checkSubjectToken, checkActorToken)
+	}
+	if r.Actor == nil && !strings.HasPrefix(d.Check, "actor") {
+		// Without an actor token they ask nothing.
+		names = slices.DeleteFunc(names, func(n string) bool { return strings.HasPrefix(n, "actor") })
 	}
 	means := meanings()
 	reached := true
@@ -145,6 +171,10 @@ func (r *explanation) grant(g *policy.Grant) {
 			t.Claims = map[string]any{}
 		}
 		t.Claims[c.Name] = c.Value
+	}
+	t.Act, t.Impersonator = g.Act, g.Impersonator
+	if r.Subject == nil || r.Subject.Subject != g.Subject.Subject {
+		t.Subject = g.Subject.Subject
 	}
 	r.Token = t
 }
@@ -222,6 +252,13 @@ func (r *explanation) facts() *ui.Table {
 		row("  made for", strings.Join(s.Audiences, " "))
 		row("  signature", s.Signature)
 	}
+	if a := r.Actor; a != nil {
+		row("actor", a.line())
+		row("  groups", strings.Join(a.Groups, " "))
+		row("  made for", strings.Join(a.Audiences, " "))
+		row("  signature", a.Signature)
+	}
+	row("to be", r.Asked.Subject)
 	row("asked for", r.Asked.line())
 	if k := r.Token; k != nil {
 		row("token", "for "+strings.Join(k.Audience, " "))
@@ -230,6 +267,11 @@ func (r *explanation) facts() *ui.Table {
 			scope = "none"
 		}
 		row("  scope", scope)
+		row("  about", k.Subject)
+		row("  act", claimText(k.Act))
+		if k.Impersonator != nil {
+			row("  impersonator", claimText(k.Impersonator))
+		}
 		row("  lifetime", k.Lifetime)
 		row("  jti", k.TokenID)
 		row("  kid", k.KeyID)
@@ -239,6 +281,14 @@ func (r *explanation) facts() *ui.Table {
 		}
 	}
 	return t
+}
+
+// claimText is a claim as JSON, empty for none.
+func claimText[T any](v T) string {
+	if text := compactJSON(v); text != "null" {
+		return text
+	}
+	return ""
 }
 
 func (s *explainedSubject) line() string {
