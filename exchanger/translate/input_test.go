@@ -37,6 +37,7 @@ func newInput() translate.Input {
 		Compiler:          c,
 		Check:             c.Check,
 		CheckKeySet:       checkKeySet,
+		CheckBundle:       jose.CheckBundle,
 	}
 }
 
