@@ -155,7 +155,7 @@ func sources(svc *policy.TokenService) []issuer.Source {
 		}
 		src := issuer.Source{
 			Name: s.Name, Digest: i.KeysDigest(), URL: s.URL, JWKSURL: s.Keys.JWKSURL, DiscoveryURL: s.Keys.DiscoveryURL,
-			AllowLoopbackHTTP: true, SPIFFE: s.Kind == policy.IssuerSPIFFE,
+			AllowLoopbackHTTP: true, SPIFFE: s.Kind == policy.IssuerSPIFFE, SAML: s.Kind == policy.IssuerSAML,
 		}
 		if s.Keys.Inline != "" {
 			src.Inline = []byte(s.Keys.Inline)
