@@ -329,8 +329,6 @@ func TestATokenOfAnotherServersIsKeptByAllThatItDependsOn(t *testing.T) {
 		"as another token type": func(s *server) *asking {
 			return s.outside(partnerAPI).with("scope", "orders.read").with("requested_token_type", typeJWT)
 		},
-			return s.outside(partnerAPI, claims{"nonce": "n", "scope": nil}).with("subject_token_type", typeID).with("scope", "orders.read")
-		},
 	}
 	for _, name := range slices.Sorted(maps.Keys(same)) {
 		t.Run(name, func(t *testing.T) {
