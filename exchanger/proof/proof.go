@@ -156,8 +156,11 @@ func read(token string) (*claims, *policy.Refusal) {
 		most     int
 		to       *string
 	}{
-		{"jti", true, maxJTIBytes, &c.id}, {"htm", true, 16, &c.method}, {"htu", true, maxURIBytes, &c.uri},
-		{"ath", false, 64, &c.hash}, {"nonce", false, jose.MaxSealedBytes, &c.nonce},
+		{"jti", true, maxJTIBytes, &c.id},
+		{"htm", true, 16, &c.method},
+		{"htu", true, maxURIBytes, &c.uri},
+		{"ath", false, 64, &c.hash},
+		{"nonce", false, jose.MaxSealedBytes, &c.nonce},
 	} {
 		value, present := v.Claims[s.name]
 		if !present && !s.required {

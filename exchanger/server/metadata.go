@@ -22,8 +22,11 @@ func authMethods(m policy.Methods) []string {
 		used bool
 		name string
 	}{
-		{m.Certificates, "tls_client_auth"}, {m.Thumbprints, "self_signed_tls_client_auth"},
-		{m.SPIFFE, "spiffe_jwt"}, {m.SPIFFE, "spiffe_x509"}, {m.Public, "none"},
+		{m.Certificates, "tls_client_auth"},
+		{m.Thumbprints, "self_signed_tls_client_auth"},
+		{m.SPIFFE, "spiffe_jwt"},
+		{m.SPIFFE, "spiffe_x509"},
+		{m.Public, "none"},
 	} {
 		if other.used {
 			out = append(out, other.name)

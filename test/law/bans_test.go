@@ -169,8 +169,8 @@ var bans = []ban{
 	},
 	{
 		name:   "verification never mints and never records",
-		from:   []string{"./exchanger/clientauth/...", "./exchanger/subject/..."},
-		target: []string{"./exchanger/audit/...", "./exchanger/feed/..."},
+		from:   []string{"./exchanger/clientauth/...", "./exchanger/subject/...", "./exchanger/proof/..."},
+		target: []string{"./exchanger/audit/...", "./exchanger/feed/...", "./exchanger/mint/..."},
 		why:    "a verifier returns facts or a reason; what is done with them is the use-case's business",
 		breaks: [2]string{"./exchanger/subject", "./exchanger/audit"},
 	},
