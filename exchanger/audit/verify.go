@@ -283,7 +283,7 @@ func (r *verifier) gap(s *chainState, at place, seq uint64) {
 	g := &gap{Problem: Problem{
 		File: at.file, index: at.index, Line: at.line, Kind: KindRemoved, Chain: s.Chain, Seq: seq,
 		Detail: fmt.Sprintf("number %d to %d are missing before this line, after %s:%d", s.Last+1, seq-1, s.last.file, s.last.line),
-	}, missing: int(min(missing, mostHashes))} //nolint:gosec // bounded by mostHashes
+	}, missing: int(min(missing, mostHashes))}
 	for n := s.Last + 1; n < seq && len(s.gaps) < mostHashes; n++ {
 		s.gaps[n] = g
 	}
@@ -312,7 +312,7 @@ func (s *chainState) keep(sum Sum) {
 	if len(s.sums) >= mostHashes {
 		drop := len(s.sums) / 2
 		s.sums = append(s.sums[:0], s.sums[drop:]...)
-		s.base += uint64(drop) //nolint:gosec // not negative
+		s.base += uint64(drop)
 	}
 	s.sums = append(s.sums, sum)
 }

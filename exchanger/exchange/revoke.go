@@ -41,7 +41,7 @@ func (x *exchange) revocable(ctx context.Context) *policy.Refusal {
 		return ref
 	case ref != nil:
 		x.inactive = ref
-		return nil
+		return nil //nolint:nilerr // what is not ours needs no revoking; the record says what it was
 	}
 	x.about(t)
 	switch {
@@ -59,7 +59,7 @@ func (x *exchange) revocable(ctx context.Context) *policy.Refusal {
 // it can live. What is derived never outlives it, but for what refresh tokens renew.
 func (x *exchange) revoke(ctx context.Context) *policy.Refusal {
 	if x.inactive != nil {
-		return nil
+		return nil //nolint:nilerr // there is nothing to revoke
 	}
 	if x.family != nil {
 		if err := x.endFamily(ctx, x.family); err != nil {

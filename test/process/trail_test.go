@@ -75,7 +75,10 @@ func TestTheAuditTrailCanBeVerified(t *testing.T) {
 			edit(func(l []string) []string { return append(l[:11], l[12:]...) }), nil, 1, []string{":11: truncated"},
 		},
 		"F352: a checkpoint that nobody signed": {
-			edit(func(l []string) []string { l[14] = strings.Replace(l[14], `"checkpoint":"eyJ`, `"checkpoint":"eyK`, 1); return l }), nil, 1, []string{":15: forged"},
+			edit(func(l []string) []string {
+				l[14] = strings.Replace(l[14], `"checkpoint":"eyJ`, `"checkpoint":"eyK`, 1)
+				return l
+			}), nil, 1, []string{":15: forged"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
