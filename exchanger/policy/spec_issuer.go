@@ -99,11 +99,9 @@ func (i *Issuer) digest() string {
 }
 
 // SAMLIssuer is what only an issuer of SAML 2.0 assertions has. Its entityID is the
-// issuer's URL, its audience restrictions are the issuer's audiences.
+// issuer's URL, its audience restrictions are the issuer's audiences; its keys are
+// those of Keys, whose JWKSURL is that of its metadata.
 type SAMLIssuer struct {
-	// Certificates are PEM; MetadataURL is where there are more.
-	Certificates []string `json:"certificates,omitempty"`
-	MetadataURL  string   `json:"metadataURL,omitempty"`
 	// Recipient is what the subject confirmation must name.
 	Recipient string `json:"recipient"`
 }

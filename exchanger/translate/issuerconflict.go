@@ -77,6 +77,8 @@ func issuersConflict(a, b *issuer) {
 		// An entity ID: many a provider's is the URL that it issues tokens under.
 	case a.spec.Kind.Opaque() && b.spec.Kind.Opaque():
 		both(a.object, b.object, "spec", "they have the same tokenTypeURI, which must select one of them")
+	case a.spec.Kind == policy.IssuerSAML:
+		both(a.object, b.object, "spec.saml.entityID", "they have the same entity ID")
 	default:
 		both(a.object, b.object, "spec", "they have the same URL, which only issuers of the member kubernetes may")
 	}

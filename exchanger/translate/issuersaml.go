@@ -4,7 +4,10 @@
 package translate
 
 import (
+	"bytes"
 	"crypto/x509"
+	"fmt"
+	"slices"
 
 	"github.com/exchequer-dev/exchequer/api/v1alpha1"
 	"github.com/exchequer-dev/exchequer/exchanger/issuer/egress"
@@ -57,30 +60,23 @@ func (w *world) samlMetadata(i *issuer, url v1alpha1.URL, rules egress.Rules) {
 // there once.
 func (w *world) samlCertificates(i *issuer, list []v1alpha1.PEM) string {
 	const field = "spec.saml.certificates"
-	blocks := sortedSet(strs(list))
-	certificates, err := saml.ParseCertificates(blocks)
-	if err != nil {
-		i.invalid(field, "expected one to eight PEM blocks CERTIFICATE, one to an entry, with RSA keys of 2048 bits or more, or ECDSA keys on P-256 or P-384")
-		return ""
+	i.atMost(field, len(list), 8)
+	var certificates []*x509.Certificate
+	for n, block := range list[:min(len(list), 8)] {
+		c, err := saml.ParseCertificates([]string{string(block)})
+		if err != nil {
+			i.invalid(fmt.Sprintf("%s[%d]", field, n), "expected one PEM block CERTIFICATE, with an RSA key of 2048 to 8192 bits, or an ECDSA key on P-256 or P-384")
+			return ""
+		}
+		certificates = append(certificates, c...)
 	}
-	text, err := saml.KeySet(distinct(certificates))
+	slices.SortFunc(certificates, func(a, b *x509.Certificate) int { return bytes.Compare(a.Raw, b.Raw) })
+	text, err := saml.KeySet(slices.CompactFunc(certificates, func(a, b *x509.Certificate) bool { return a.Equal(b) }))
 	if err != nil {
 		i.invalid(field, "the keys of the certificates cannot be read")
 		return ""
 	}
 	return w.keySet(i.object, field, text)
-}
-
-func distinct(list []*x509.Certificate) []*x509.Certificate {
-	seen := map[string]bool{}
-	var out []*x509.Certificate
-	for _, c := range list {
-		if !seen[string(c.Raw)] {
-			seen[string(c.Raw)] = true
-			out = append(out, c)
-		}
-	}
-	return out
 }
 
 // samlAssertion makes facts of what an assertion would say. Its issuer has no other
