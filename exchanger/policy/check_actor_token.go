@@ -60,6 +60,7 @@ func (d *deciding) actorBare() *Refusal {
 }
 
 // bare says whether a token speaks for its own subject alone.
-func (t *Token) bare() bool {
-	return t.Act == nil && t.Impersonator == nil && t.Under == ""
-}
+func (t *Token) bare() bool { return t.Act == nil && t.bareOfGrant() }
+
+// bareOfGrant says whether a token was not made under an ImpersonationGrant.
+func (t *Token) bareOfGrant() bool { return t.Impersonator == nil && t.Under == "" }

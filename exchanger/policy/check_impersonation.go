@@ -19,24 +19,34 @@ type under struct {
 	begins bool
 }
 
-// impersonationAllowed finds the grant under which the request impersonates, or under
-// which the subject token was made, where there is anything of that kind. It comes
-// before every rule over the subject: who is asked for and may not be, and who does
-// not exist, are refused by the same words.
+// impersonationAllowed holds the request, and the subject token, against what the
+// policy says of impersonation. Like the check after it, it comes before every rule
+// over the subject: who is asked for and may not be, and who does not exist, are
+// refused by the same words.
 func (j *judging) impersonationAllowed() *Refusal {
-	r, p := j.request, j.policy.spec
-	byActor := r.Actor != nil && p.Actor.Use == ActorsForbidden && p.Impersonation
 	switch {
-	case r.RequestedSubject == "" && !byActor && r.Subject.Under == "" && r.Subject.Impersonator == nil:
+	case j.policy.spec.Impersonation:
 		return nil
-	case !p.Impersonation && r.RequestedSubject != "":
+	case j.request.RequestedSubject != "":
 		return deny(ImpersonationForbidden, "impersonation is Forbidden, and requested_subject was sent")
-	case !p.Impersonation:
+	case !j.request.Subject.bareOfGrant():
 		return deny(ImpersonationForbidden, "impersonation is Forbidden, and the subject token was made under one")
-	case r.RequestedSubject == "" && !byActor:
+	}
+	return nil
+}
+
+// impersonationGranted finds the grant under which the request impersonates, or under
+// which the subject token was made, where there is anything of that kind.
+func (j *judging) impersonationGranted() *Refusal {
+	r := j.request
+	byActor := r.Actor != nil && j.policy.spec.Actor.Use == ActorsForbidden
+	switch {
+	case r.RequestedSubject != "" || byActor:
+		return j.impersonationBegins(byActor)
+	case !r.Subject.bareOfGrant():
 		return j.impersonationStands()
 	}
-	return j.impersonationBegins(byActor)
+	return nil
 }
 
 // impersonationGrants are the grants that are tried, one at a time: those that name

@@ -73,7 +73,8 @@ var policyChecks = [...]check[*judging]{
 	{"class", (*judging).acceptsClass},                 // The token's class is one that the policy accepts
 	{"audience", (*judging).meantForClient},            // The token was meant for the asking client, or as the policy's rule says
 	{"actor", (*judging).actorAllowed},                 // There is an actor, or none, as the policy says
-	{"impersonation", (*judging).impersonationAllowed}, // Whoever is impersonated is so under a grant that stands
+	{"impersonation", (*judging).impersonationAllowed}, // Nobody is impersonated, or the policy lets it be
+	{"grant", (*judging).impersonationGranted},         // Whoever is impersonated is so under an ImpersonationGrant that stands
 	{"actorNamed", (*judging).actorIssuerNamed},        // The policy names the issuer of whoever acts
 	{"actorAudience", (*judging).actorMeantForClient},  // The actor token was meant for the asking client, or as the rule says
 	{"mayAct", (*judging).mayActHolds},                 // may_act, when the token has it, names the actor, or the asking client

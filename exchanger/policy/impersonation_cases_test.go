@@ -62,7 +62,7 @@ func by(claim string) verdict {
 
 func impersonationCases() map[string]decideCase {
 	same := func(*ImpersonationGrantSpec, *Spec, *Request) {}
-	refused := refusedBy("impersonation", ImpersonationGrant)
+	refused := refusedBy("grant", ImpersonationGrant)
 	return map[string]decideCase{
 		"F46: requested_subject under a grant; R30: the token has no act": {asks("corp:boss", same), by(supporterClaim)},
 		"an actor token under a grant":                                    {asksWith(same), by(supporterClaim)},
@@ -71,6 +71,11 @@ func impersonationCases() map[string]decideCase {
 		"F201: requested_subject where the policy forbids it": {asks("corp:boss", func(_ *ImpersonationGrantSpec, s *Spec, _ *Request) {
 			policyNamed(s, "images").Impersonation = false
 		}), refusedBy("impersonation", ImpersonationForbidden)},
+		"of two policies, the one that lets nobody be impersonated says less": {asks("corp:ghost", func(_ *ImpersonationGrantSpec, s *Spec, _ *Request) {
+			p := *policyNamed(s, "images")
+			p.Name, p.Impersonation = "a", false
+			s.Policies = append(s.Policies, p)
+		}), refused},
 		"where the policy admits actors, a grant is not consulted": {asksWith(func(g *ImpersonationGrantSpec, s *Spec, _ *Request) {
 			delegating(s)
 			g.NotAfter = now()
@@ -143,7 +148,7 @@ func grantCases() map[string]decideCase {
 		return asks("corp:boss", func(g *ImpersonationGrantSpec, _ *Spec, _ *Request) { change(g) })
 	}
 	same := func(*ImpersonationGrantSpec, *Spec, *Request) {}
-	refused := refusedBy("impersonation", ImpersonationGrant)
+	refused := refusedBy("grant", ImpersonationGrant)
 	return map[string]decideCase{
 		"a grant names the clients":               {grant(func(g *ImpersonationGrantSpec) { g.Clients = []string{"shop/other"} }), refused},
 		"a grant names the people, by group":      {grant(func(g *ImpersonationGrantSpec) { g.Groups = []string{"corp:staff"} }), refused},
@@ -169,8 +174,8 @@ func grantCases() map[string]decideCase {
 			g.Scopes = []string{"contacts"}
 			s.Grants = append(s.Grants, other)
 		}), by(`{"iss":"https://corp.example","sub":"sam","client_id":"shop/frontend","grant":"support-b"}`)},
-		"a reason that is required": {grant(func(g *ImpersonationGrantSpec) { g.ReasonRequired = true }), refusedBy("impersonation", ImpersonationReason)},
-		"a reason of blanks":        {asks("corp:boss", func(g *ImpersonationGrantSpec, _ *Spec, r *Request) { g.ReasonRequired, r.Reason = true, "  " }), refusedBy("impersonation", ImpersonationReason)},
+		"a reason that is required": {grant(func(g *ImpersonationGrantSpec) { g.ReasonRequired = true }), refusedBy("grant", ImpersonationReason)},
+		"a reason of blanks":        {asks("corp:boss", func(g *ImpersonationGrantSpec, _ *Spec, r *Request) { g.ReasonRequired, r.Reason = true, "  " }), refusedBy("grant", ImpersonationReason)},
 		"a reason that is given":    {asks("corp:boss", func(g *ImpersonationGrantSpec, _ *Spec, r *Request) { g.ReasonRequired, r.Reason = true, "ticket 7" }), by(supporterClaim)},
 		"a stranger to the grant is not told that it wants a reason": {asks("corp:boss", func(g *ImpersonationGrantSpec, _ *Spec, _ *Request) {
 			g.ReasonRequired, g.Groups = true, []string{"corp:x"}
@@ -263,7 +268,7 @@ func madeUnderCases() map[string]decideCase {
 	grant := func(change func(*ImpersonationGrantSpec)) func(*Spec, *Request) {
 		return again(func(g *ImpersonationGrantSpec, _ *Spec, _ *Request) { change(g) })
 	}
-	refused := refusedBy("impersonation", ImpersonationGrant)
+	refused := refusedBy("grant", ImpersonationGrant)
 	return map[string]decideCase{
 		"a token that was made under a grant, once more": {grant(func(*ImpersonationGrantSpec) {}), by(supporterClaim)},
 		"it needs a policy that allows impersonation": {again(func(_ *ImpersonationGrantSpec, s *Spec, _ *Request) {
