@@ -213,7 +213,7 @@ func TestAnInvalidObjectDropsOutAndTheOthersStay(t *testing.T) {
 		"an example that does not hold":   {"expect: {allowed: true, scope: images,", "expect: {allowed: true, scope: contacts,"},
 		"an expression that is none":      {"\"'corp:staff' in subject.groups\", message: staff only}]\n  target:\n    clients: [{name: images", "\"'corp:staff' in\", message: staff only}]\n  target:\n    clients: [{name: images"},
 		"a target of another namespace":   {"clients: [{name: images-resource}]\n    scopes: [images]", "clients: [{namespace: shop, name: app}]\n    scopes: [images]"},
-		"something that is not served":    {"scopes: [images]\n", "scopes: [images]\n  actor: {use: Optional, issuers: [{name: corp}]}\n"},
+		"a field that would do nothing":   {"scopes: [images]\n", "scopes: [images]\n  actor: {use: Forbidden, issuers: [{name: corp}]}\n"},
 		"a token type that is not minted": {"types: [AccessToken, JWT]", "types: [AccessToken, SAML2]"},
 	} {
 		good := snapshotOf(t, w.dir)["media.yaml"]
