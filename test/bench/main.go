@@ -29,6 +29,7 @@ func main() {
 	skipPolicies := flag.Bool("skip-policies", false, "do not measure Decide and Compile")
 	skipExchanges := flag.Bool("skip-exchanges", false, "measure Decide and Compile alone")
 	profile := flag.String("profile", "", "keep a CPU profile of exchequer under (a) in this file, instead of comparing")
+	revoke := flag.Int("revocations", 0, "measure this many revocations over two replicas and a Redis, and nothing else")
 	flag.Parse()
 	if *skipExchanges {
 		if err := policies(); err != nil {
@@ -37,13 +38,13 @@ func main() {
 		}
 		return
 	}
-	if err := run(*rounds, *n, *binary, *skipPolicies, *profile); err != nil {
+	if err := run(*rounds, *n, *revoke, *binary, *skipPolicies, *profile); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(rounds, n int, binary string, skipPolicies bool, profile string) error {
+func run(rounds, n, revoke int, binary string, skipPolicies bool, profile string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "exchequer-bench")
@@ -57,6 +58,9 @@ func run(rounds, n int, binary string, skipPolicies bool, profile string) error 
 		if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/exchequer").CombinedOutput(); err != nil {
 			return fmt.Errorf("build: %w: %s", err, out)
 		}
+	}
+	if revoke > 0 {
+		return revocations(ctx, dir, binary, revoke)
 	}
 	if profile != "" {
 		return profiled(ctx, dir, binary, rounds, n, profile)
