@@ -156,7 +156,7 @@ func (d *done) same(other *done) bool {
 // is there goes on; revocation and retirement do not wait for it.
 func (m *Manager) ensure(ctx context.Context, o *v1alpha1.TokenService, s *policy.Service, wanted map[string]source) error {
 	plan := keys.Plan{
-		Algorithm: s.Algorithm, RotateAfter: s.Rotation.RotateAfter, RevokedKeyIDs: s.RevokedKeyIDs, Retain: s.MaxLifetime + tokenSlack,
+		Algorithm: s.Algorithm, RotateAfter: s.Rotation.RotateAfter, RevokedKeyIDs: s.RevokedKeyIDs, Retain: s.KeysOutlive() + tokenSlack,
 		Rotation: keys.Rotation{Period: s.Rotation.Period, PrePublish: s.Rotation.PrePublish},
 	}
 	err := m.given(ctx, &plan, o, wanted)

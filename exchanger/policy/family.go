@@ -166,3 +166,10 @@ func earlier(a, b time.Time) time.Time {
 	}
 	return a
 }
+
+// KeysOutlive is how long after its last use a signing key, and the sealing key beside
+// it, have to be there: for the longest token, and for a refresh token that lies unused
+// for as long as it may.
+func (s *Service) KeysOutlive() time.Duration {
+	return max(s.MaxLifetime, s.IDToken.Max, s.SAML2.Max, s.RefreshIdle)
+}

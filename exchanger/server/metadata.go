@@ -76,7 +76,7 @@ func metadata(svc *policy.TokenService) []byte {
 		Issuer:        svc.Issuer(),
 		TokenEndpoint: base + "/token",
 		JWKSURI:       base + "/jwks",
-		GrantTypes:    []string{oauth.GrantTokenExchange, oauth.GrantJWTBearer},
+		GrantTypes:    []string{oauth.GrantTokenExchange, oauth.GrantJWTBearer, oauth.GrantRefreshToken},
 		GrantProfiles: []string{oauth.GrantProfileIDJAG},
 		ChainingTypes: []string{oauth.URNIDJAG},
 		ResponseTypes: []string{},

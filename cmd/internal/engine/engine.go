@@ -322,7 +322,7 @@ func (e *Engine) ensureKeys() error {
 	for i := range e.spec.Services {
 		s := &e.spec.Services[i]
 		plan := keys.Plan{
-			Algorithm: s.Algorithm, RotateAfter: s.Rotation.RotateAfter, RevokedKeyIDs: s.RevokedKeyIDs, Retain: s.MaxLifetime + tokenSlack,
+			Algorithm: s.Algorithm, RotateAfter: s.Rotation.RotateAfter, RevokedKeyIDs: s.RevokedKeyIDs, Retain: s.KeysOutlive() + tokenSlack,
 			Rotation: keys.Rotation{Period: s.Rotation.Period, PrePublish: s.Rotation.PrePublish},
 		}
 		if err := e.options.Ring.Ensure(s.Name, plan, e.options.Now()); err != nil {
