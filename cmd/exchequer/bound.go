@@ -18,6 +18,7 @@ import (
 // 9449), and that of a TLS client certificate (RFC 8705).
 type boundFlags struct {
 	dpopKey, cert, key, proofFile string
+	handoverJKT                   string
 	public                        bool
 
 	// nonce is what the server asked for; proof was received elsewhere.

@@ -257,6 +257,7 @@ func (f *exchangeFlags) form() url.Values {
 		set("client_id", f.clientID)
 	}
 	set("subject_token_proof", f.proof)
+	set("handover_jkt", f.handoverJKT)
 	return form
 }
 

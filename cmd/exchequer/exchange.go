@@ -123,6 +123,7 @@ func (f *exchangeFlags) register(c *cobra.Command) {
 	flags.StringVar(&f.cert, "cert", "", "`FILE` with the client's TLS certificate chain, PEM: the client's credential, where no other is given")
 	flags.StringVar(&f.key, "key", "", "`FILE` with the private key of --cert, PEM")
 	flags.StringVar(&f.proofFile, "subject-token-proof-file", "", "`FILE` with the DPoP proof that came with the subject token, for a policy with binding: Rebind")
+	flags.StringVar(&f.handoverJKT, "handover-jkt", "", "`JKT` of the DPoP key that a hand-over token will be presented with (its RFC 7638 thumbprint)")
 	flags.BoolVar(&f.public, "public", false, "the client is a public one, which has no credential")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "how long to wait for the answer")
 }

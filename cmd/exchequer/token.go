@@ -21,6 +21,6 @@ a token says; and whether a signature is its issuer's.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newTokenMintCommand(now), newTokenJWKSCommand(), newTokenDecodeCommand(now), newTokenVerifyCommand(now))
+	c.AddCommand(newTokenMintCommand(now), newTokenJWKSCommand(), newTokenDecodeCommand(now), newTokenVerifyCommand(now), newTokenProofCommand(now))
 	return c
 }
