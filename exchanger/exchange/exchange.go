@@ -76,6 +76,8 @@ func (e *Exchanger) Exchange(ctx context.Context, call *oauth.Call) oauth.Answer
 		return e.Introspect(ctx, call)
 	case oauth.AskRevocation:
 		return e.Revoke(ctx, call)
+	case oauth.AskLink:
+		return e.Link(ctx, call)
 	case oauth.AskToken:
 	}
 	return e.answer(ctx, call, exchanging(), func(x *exchange) oauth.Answer { return oauth.Answer{Response: x.response()} })
@@ -143,6 +145,8 @@ type exchange struct {
 	token    mint.Token
 	// foreign is the token of another server, nil for ours.
 	foreign *foreign
+	// linking is what is to be stored for the user, nil for every other request.
+	linking *oauth.Link
 	// family is what the refresh token renews, as the store has it (familySealed); nil
 	// for every other grant. refreshToken is the one that leaves.
 	family       *keptFamily

@@ -41,6 +41,11 @@ func goesOutside(g *policy.Grant) bool {
 // external gets the token of an external target: one that is kept, or a new one. The
 // policy has decided already, each time anew.
 func (x *exchange) external(ctx context.Context, g *policy.Grant) *policy.Refusal {
+	if g.External.Kind == policy.ExternalLinkedToken {
+		t, ref := x.linked(ctx, g)
+		x.foreign = t
+		return ref
+	}
 	key, err := x.foreignKey(g)
 	if err != nil {
 		return &policy.Refusal{Outcome: policy.Unable, Reason: policy.Internal, Check: checkUpstream, Detail: "the request cannot be named"}

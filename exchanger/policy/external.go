@@ -68,6 +68,12 @@ func (c *compilation) externals(spec *Spec) error {
 			}
 			svc.byAudience[a] = tg
 		}
+		if s.Kind == ExternalLinkedToken {
+			if svc.linked == nil {
+				svc.linked = map[string][]string{}
+			}
+			svc.linked[s.Provider] = append(svc.linked[s.Provider], s.Audiences[:min(1, len(s.Audiences))]...)
+		}
 		for _, client := range s.Clients {
 			key := pair{id, client}
 			if !slices.Contains(svc.byPair[key], g) {
@@ -173,6 +179,10 @@ func (d *deciding) goOutside(g *Grant) {
 		g.ExpiresAt = end
 	}
 }
+
+// LinkedAudiences are names of the external targets that hand out users' tokens of a
+// provider, one for each, in the order of the targets' names.
+func (t *TokenService) LinkedAudiences(provider string) []string { return t.linked[provider] }
 
 // IsExternal says whether a policy's or target's reference is that of an
 // ExternalTarget, and its name.

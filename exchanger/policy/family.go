@@ -171,5 +171,5 @@ func earlier(a, b time.Time) time.Time {
 // it, have to be there: for the longest token, and for a refresh token that lies unused
 // for as long as it may.
 func (s *Service) KeysOutlive() time.Duration {
-	return max(s.MaxLifetime, s.IDToken.Max, s.SAML2.Max, s.RefreshIdle)
+	return max(s.MaxLifetime, s.IDToken.Max, s.SAML2.Max, s.RefreshIdle, s.LinkIdle)
 }

@@ -60,7 +60,9 @@ type TokenService struct {
 	byEntity map[string]*TrustedIssuer
 	// byTokenType has the issuers of opaque tokens.
 	byTokenType map[string]*TrustedIssuer
-	byAcct      map[accountKey][]*AskingClient
+	// linked has names of the external targets with linked tokens, by provider.
+	linked map[string][]string
+	byAcct map[accountKey][]*AskingClient
 	// clients by certificate and SVID
 	identities identities
 	// targets by what a request may call them

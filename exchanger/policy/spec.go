@@ -45,9 +45,11 @@ type Service struct {
 	SAML2   Lifetimes `json:"saml2,omitzero"`
 	// RefreshIdle is how long a refresh token may lie unused, RefreshMax how long its
 	// family lives, OfflineMax the same for offline tokens. Zero: there are none.
-	RefreshIdle     time.Duration `json:"refreshIdle,omitempty"`
-	RefreshMax      time.Duration `json:"refreshMax,omitempty"`
-	OfflineMax      time.Duration `json:"offlineMax,omitempty"`
+	RefreshIdle time.Duration `json:"refreshIdle,omitempty"`
+	RefreshMax  time.Duration `json:"refreshMax,omitempty"`
+	OfflineMax  time.Duration `json:"offlineMax,omitempty"`
+	// LinkIdle is how long a linked token may lie unused; zero: there are none.
+	LinkIdle        time.Duration `json:"linkIdle,omitempty"`
 	DelegationDepth int           `json:"delegationDepth"`
 	// TokenBytes bounds a minted token.
 	TokenBytes int `json:"tokenBytes"`

@@ -12,6 +12,8 @@ func (k kind) ask() oauth.Ask {
 		return oauth.AskIntrospection
 	case kindRevocation:
 		return oauth.AskRevocation
+	case kindLinks:
+		return oauth.AskLink
 	}
 	return oauth.AskToken
 }
@@ -23,6 +25,8 @@ func (k kind) span() string {
 		return "introspect"
 	case kindRevocation:
 		return "revoke"
+	case kindLinks:
+		return "link"
 	}
 	return "token"
 }
@@ -30,5 +34,5 @@ func (k kind) span() string {
 // private says whether only clients have business there: the public listener does not
 // have it.
 func (k kind) private() bool {
-	return k == kindToken || k == kindIntrospection || k == kindRevocation
+	return k == kindToken || k == kindIntrospection || k == kindRevocation || k == kindLinks
 }

@@ -18,6 +18,7 @@ const (
 	kindToken kind = iota + 1
 	kindIntrospection
 	kindRevocation
+	kindLinks
 	kindKeys
 	kindMetadata
 	kindSAML
@@ -122,6 +123,7 @@ func endpoints(svc *policy.TokenService, issuer *url.URL) map[string]endpoint {
 		base + "/saml/metadata":                    {kind: kindSAML, service: svc, cacheControl: cache},
 		base + "/introspect":                       {kind: kindIntrospection, service: svc},
 		base + "/revoke":                           {kind: kindRevocation, service: svc},
+		base + "/links":                            {kind: kindLinks, service: svc},
 		base + "/.well-known/openid-configuration": metadata,
 		// RFC 8414 section 3.1: between host and path, not after it.
 		"/.well-known/oauth-authorization-server" + base: metadata,

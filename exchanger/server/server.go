@@ -166,7 +166,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request, publicOnly bool) 
 		return
 	}
 	switch e.kind {
-	case kindToken, kindIntrospection, kindRevocation:
+	case kindToken, kindIntrospection, kindRevocation, kindLinks:
 		s.token(w, r, snapshot, e)
 	case kindKeys:
 		s.keys(w, r, e)

@@ -28,7 +28,16 @@ func (w *world) translateExternals() {
 		}
 	}
 	w.externalConflicts()
+	for _, e := range w.external {
+		if e.inForce() && e.spec.Kind == policy.ExternalLinkedToken {
+			e.service.spec.LinkIdle = linkIdle
+		}
+	}
 }
+
+// linkIdle is how long a linked token may lie unused. Signing keys are published that
+// much longer, since what is stored is sealed with the keys beside them.
+const linkIdle = 720 * time.Hour
 
 func (w *world) translateExternal(e *external) {
 	in := &e.api.Spec
