@@ -98,16 +98,19 @@ func appendCertificates(all []*x509.Certificate, descriptor *etree.Element) []*x
 
 // descend returns what is found along a path of names of XML Signature.
 func descend(el *etree.Element, path ...string) []*etree.Element {
-	if len(path) == 0 {
-		return []*etree.Element{el}
-	}
-	var found []*etree.Element
-	for _, child := range el.ChildElements() {
-		if is(child, nsSignature, path[0]) {
-			found = append(found, descend(child, path[1:]...)...)
+	level := []*etree.Element{el}
+	for _, name := range path {
+		var next []*etree.Element
+		for _, parent := range level {
+			for _, child := range parent.ChildElements() {
+				if is(child, nsSignature, name) {
+					next = append(next, child)
+				}
+			}
 		}
+		level = next
 	}
-	return found
+	return level
 }
 
 // withoutComments takes out a byte order mark and comments, which metadata that

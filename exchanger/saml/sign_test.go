@@ -70,7 +70,7 @@ func TestWhatIsSignedIsReadByAStranger(t *testing.T) {
 			if b, err := base64.StdEncoding.DecodeString(value); err != nil || len(b) != test.bytes {
 				t.Errorf("a signature of %d bytes, want %d (%v)", len(b), test.bytes, err)
 			}
-			if strings.Index(string(document), "</saml:Issuer><ds:Signature") < 0 {
+			if !strings.Contains(string(document), "</saml:Issuer><ds:Signature") {
 				t.Error("the signature does not stand after the issuer")
 			}
 			xmlsec(t, document, certificate)

@@ -17,9 +17,8 @@ import (
 	"time"
 
 	"github.com/exchequer-dev/exchequer/exchanger/saml"
-	"github.com/exchequer-dev/exchequer/test/fakes/upstream"
-
 	fake "github.com/exchequer-dev/exchequer/test/fakes/saml"
+	"github.com/exchequer-dev/exchequer/test/fakes/upstream"
 )
 
 const (

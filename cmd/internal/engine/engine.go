@@ -153,7 +153,9 @@ func New(o Options) *Engine {
 			}
 			return k.JWKS, true
 		},
-		SAML: func(service, issuer, endpoint string) ([]byte, bool) { return samlMetadata(o.Ring, service, issuer, endpoint) },
+		SAML: func(service, issuer, endpoint string) ([]byte, bool) {
+			return samlMetadata(o.Ring, service, issuer, endpoint)
+		},
 		Metrics: e.metrics, Tracing: o.Tracing, Log: o.Log, TLS: o.TLS, DrainDelay: o.DrainDelay, Now: o.Now,
 		ClientCertificates: o.ClientCertificates,
 	})
