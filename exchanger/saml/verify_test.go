@@ -192,6 +192,57 @@ func TestF235UnexpectedTransformsAndWeakDigestsAreRefused(t *testing.T) {
 	}
 }
 
+func TestASignatureHasOneForm(t *testing.T) {
+	t.Parallel()
+	idp := newIdP(t)
+	genuine := signed(t, idp, idp.Assertion(start, audience, recipient).XML(), fake.Form{KeyInfo: idp.KeyInfo()})
+	for name, edit := range map[string][2]string{
+		"text in the signature":             {"<ds:SignedInfo>", "x<ds:SignedInfo>"},
+		"text in the signed info":           {"<ds:Reference", "x<ds:Reference"},
+		"text in the reference":             {"<ds:Transforms>", "x<ds:Transforms>"},
+		"text among the transforms":         {"<ds:Transforms>", "<ds:Transforms>x"},
+		"an attribute of the signature":     {"<ds:Signature ", `<ds:Signature x="1" `},
+		"a type of the reference":           {"<ds:Reference ", `<ds:Reference Type="x" `},
+		"an attribute of a transform":       {"<ds:Transform ", `<ds:Transform x="1" `},
+		"a prefix before a known attribute": {"<ds:Reference URI", `<ds:Reference xmlns:x="urn:x" x:URI`},
+		"an algorithm with text":            {`"></ds:SignatureMethod>`, `">x</ds:SignatureMethod>`},
+		"an object":                         {"</ds:Signature>", "<ds:Object/></ds:Signature>"},
+		"key info before the value":         {"<ds:SignatureValue>", "<ds:KeyInfo/><ds:SignatureValue>"},
+		"two key infos":                     {"</ds:Signature>", "<ds:KeyInfo/></ds:Signature>"},
+		"two values":                        {"<ds:SignatureValue>", "<ds:SignatureValue>AAAA</ds:SignatureValue><ds:SignatureValue>"},
+		"no value":                          {"ds:SignatureValue>", "ds:Value>"},
+		"two digests":                       {"<ds:DigestValue>", "<ds:DigestValue>AAAA</ds:DigestValue><ds:DigestValue>"},
+		"a digest that is no base64":        {"<ds:DigestValue>", "<ds:DigestValue>*"},
+		"a value that is no base64":         {"<ds:SignatureValue>", "<ds:SignatureValue>*"},
+		"a value with elements":             {"<ds:SignatureValue>", "<ds:SignatureValue><ds:x/>"},
+		"an element of another namespace":   {"<ds:DigestMethod ", `<x:DigestMethod xmlns:x="urn:x" `},
+		"signed info before it":             {"<ds:SignedInfo>", "<ds:SignedInfo/><ds:SignedInfo>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			changed := strings.Replace(genuine, edit[0], edit[1], 1)
+			if name == "an element of another namespace" {
+				changed = strings.Replace(changed, "</ds:DigestMethod>", "</x:DigestMethod>", 1)
+			}
+			if name == "no value" {
+				changed = strings.Replace(changed, "</ds:SignatureValue>", "</ds:Value>", 1)
+			}
+			if changed == genuine {
+				t.Fatal("nothing was changed")
+			}
+			mustRefuse(t, changed, idp.Certificate, saml.BadSignatureForm)
+		})
+	}
+	t.Run("F234: a signature of another namespace", func(t *testing.T) {
+		t.Parallel()
+		mustRefuse(t, strings.ReplaceAll(genuine, `xmlns:ds="`+fake.NSSignature, `xmlns:ds="urn:x`), idp.Certificate, saml.BadStructure)
+	})
+	t.Run("F234: an issuer of another namespace", func(t *testing.T) {
+		t.Parallel()
+		mustRefuse(t, strings.NewReplacer("<saml:Issuer>", `<x:Issuer xmlns:x="urn:x">`, "</saml:Issuer>", "</x:Issuer>").Replace(genuine), idp.Certificate, saml.BadStructure)
+	})
+}
+
 func TestF236KeysComeFromTheTrustedIssuer(t *testing.T) {
 	t.Parallel()
 	idp, evil := newIdP(t), newIdP(t)
