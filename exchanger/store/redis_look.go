@@ -56,6 +56,24 @@ func (r *Redis) Look(ctx context.Context) error {
 	return err
 }
 
+// waitFor bounds Wait: the server may be down, and most requests need nothing of it.
+const waitFor = 2 * time.Second
+
+// Wait returns at Since, or after two seconds, or with ctx. What is issued in the
+// second in which a store begins is refused, however fresh it is; a program that waits
+// before it serves refuses nobody.
+func (r *Redis) Wait(ctx context.Context) error {
+	_ = r.Look(ctx) // it is told; whoever needs the store is told by a refusal
+	timer := time.NewTimer(min(time.Until(r.Since()), waitFor))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // server is what a server says of itself.
 type server struct {
 	runID, version, policy, role, mode string

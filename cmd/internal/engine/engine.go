@@ -224,10 +224,8 @@ func (e *Engine) Run(ctx context.Context, l server.Listeners) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(behind, cancel)() // and it with them, if one fails
-		if e.uses != nil {
-			if err := e.uses.Wait(ctx); err != nil {
-				return errors.Join(err, closeAll(l)) // the server, which would close them, never had them
-			}
+		if err := e.awaitStore(ctx); err != nil {
+			return errors.Join(err, closeAll(l)) // the server, which would close them, never had them
 		}
 		return e.server.Run(ctx, l)
 	})

@@ -43,3 +43,14 @@ func (e *Engine) runStores(ctx context.Context, group *errgroup.Group) {
 		group.Go(func() error { return e.options.Shared.Run(ctx) })
 	}
 }
+
+// awaitStore waits until what is issued now is not refused as older than the store.
+func (e *Engine) awaitStore(ctx context.Context) error {
+	switch {
+	case e.uses != nil:
+		return e.uses.Wait(ctx)
+	case e.options.Shared != nil:
+		return e.options.Shared.Wait(ctx)
+	}
+	return nil
+}
