@@ -95,7 +95,9 @@ func TestEveryStoryHasItsManifestsItsTestAndItsPage(t *testing.T) {
 			continue
 		}
 		name := filepath.Base(f)
-		if tests, _ := filepath.Glob(filepath.Join(f, "*_test.yaml")); len(tests) == 0 {
+		tests, _ := filepath.Glob(filepath.Join(f, "*_test.yaml"))
+		below, _ := filepath.Glob(filepath.Join(f, "*", "*_test.yaml"))
+		if len(tests)+len(below) == 0 {
 			t.Errorf("config/samples/%s has no *_test.yaml", name)
 		}
 		if _, ok := all[name]; !ok {

@@ -1,13 +1,15 @@
 // Copyright The Exchequer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command server is an example of the webhooks that Exchequer asks: it knows the
-// sessions of an old application (/verify), and which account of ours belongs to
-// somebody at a partner (/directory). What it knows stands in this file. A real one
-// listens on HTTPS, and knows more.
+// Command server plays the others in the examples. It is the webhooks that Exchequer
+// asks: it knows the sessions of an old application (/verify), and which account of
+// ours belongs to somebody at a partner (/directory). And it is the token endpoint of
+// a partner, of a cloud and of an old provider (/token). What it knows stands in this
+// file. A real one listens on HTTPS, and knows more.
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -47,6 +49,7 @@ func main() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /verify", answering(verify))
 	mux.HandleFunc("POST /directory", answering(directory))
+	mux.HandleFunc("POST /token", token)
 	server := &http.Server{Addr: *listen, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	fmt.Println("listening on", *listen)
 	if err := server.ListenAndServe(); err != nil {
@@ -93,4 +96,45 @@ func directory(r *request) map[string]any {
 		return map[string]any{"error": "nobody of that name"}
 	}
 	return map[string]any{"groups": []string{"guests"}}
+}
+
+// token is the token endpoint of somebody else. It takes everybody's word: a real one
+// authenticates its client, and verifies what is shown to it.
+func token(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	out := map[string]any{"token_type": "Bearer", "expires_in": 600}
+	switch r.PostFormValue("grant_type") {
+	case "urn:ietf:params:oauth:grant-type:token-exchange":
+		out["access_token"], out["scope"] = "a-token-of-the-partners", r.PostFormValue("scope")
+		out["issued_token_type"] = "urn:ietf:params:oauth:token-type:access_token"
+	case "client_credentials":
+		out["access_token"] = "a-token-of-the-clouds"
+	case "refresh_token":
+		if r.PostFormValue("refresh_token") != "an-old-refresh-token" {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"error": "invalid_grant"}`)
+			return
+		}
+		now := time.Now()
+		out["access_token"] = "an-old-access-token"
+		out["id_token"] = jwt(map[string]any{
+			"iss": "https://login.old.example", "sub": "u-17", "aud": "old-shop", "email": "alice@shop.example", "email_verified": true,
+			"iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix(),
+		})
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(out)
+}
+
+// jwt is a JWT without a signature worth the name: it is read by the one who asked for
+// it, over a connection that vouches for it.
+func jwt(claims map[string]any) string {
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return ""
+	}
+	part := base64.RawURLEncoding.EncodeToString
+	return part([]byte(`{"alg":"RS256","kid":"old","typ":"JWT"}`)) + "." + part(payload) + "." + part([]byte("not a signature"))
 }
