@@ -160,6 +160,14 @@ func TestMetadata(t *testing.T) {
 
 func TestPublishedDocuments(t *testing.T) {
 	t.Parallel()
+	t.Run("SAML metadata is about the issuer, whatever host was asked", func(t *testing.T) {
+		t.Parallel()
+		r := start(t, &fake{}, nil, service("default", "https://sts.example.com/realm/"))
+		got := r.do(t, http.MethodGet, "/realm/saml/metadata", "", func(req *http.Request) { req.Host = "evil.example" })
+		if got.body != "https://sts.example.com/realm/ https://sts.example.com/realm/token" {
+			t.Errorf("got %d %q", got.status, got.body)
+		}
+	})
 	short := service("short", "https://short.example.com")
 	short.Rotation.PrePublish = 3 * time.Minute
 	none := service("none", "https://none.example.com")
@@ -182,6 +190,10 @@ func TestPublishedDocuments(t *testing.T) {
 		"F24: published for three minutes": {"GET", "short.example.com", "/jwks", 200, "public, max-age=120", "application/jwk-set+json", "", false},
 		"F24: not published beforehand":    {"GET", "none.example.com", "/jwks", 200, "no-cache", "application/jwk-set+json", "", false},
 		"no keys yet":                      {"GET", "keyless.example.com", "/jwks", 503, "no-store", "application/json", "", false},
+		"SAML metadata":                    {"GET", "sts.example.com", "/saml/metadata", 200, "public, max-age=300", "application/samlmetadata+xml", "", false},
+		"HEAD of SAML metadata":            {"HEAD", "sts.example.com", "/saml/metadata", 200, "public, max-age=300", "application/samlmetadata+xml", "", true},
+		"POST to SAML metadata":            {"POST", "sts.example.com", "/saml/metadata", 405, "", "text/plain; charset=utf-8", "GET, HEAD, OPTIONS", false},
+		"no key that makes XML signatures": {"GET", "keyless.example.com", "/saml/metadata", 404, "no-store", "application/json", "", false},
 		"HEAD of the token endpoint":       {"HEAD", "sts.example.com", "/token", 405, "no-store", "application/json", "POST", true},
 	} {
 		t.Run(name, func(t *testing.T) {

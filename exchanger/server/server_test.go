@@ -100,6 +100,9 @@ func start(t *testing.T, f *fake, change func(*server.Config), services ...polic
 	config := server.Config{
 		Snapshot: func() *policy.Snapshot { return snapshot }, Exchanger: f, Metrics: r.metrics,
 		JWKS: func(name string) ([]byte, bool) { return []byte(`{"keys":[],"of":"` + name + `"}`), name != "keyless" },
+		SAML: func(name, issuer, endpoint string) ([]byte, bool) {
+			return []byte(issuer + " " + endpoint), name != "keyless"
+		},
 	}
 	if change != nil {
 		change(&config)
