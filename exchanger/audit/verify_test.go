@@ -138,6 +138,12 @@ func TestF352AChangedTrailIsNoticedAndThePlaceIsTold(t *testing.T) {
 		"F352: a tail that was cut off":                      {func(l []string) []string { return l[:10] }, []string{"f1:10 truncated"}},
 		"F352: the end alone":                                {func(l []string) []string { return l[:13] }, []string{"f1:13 truncated"}},
 		"F352: a record that nobody wrote":                   {func(l []string) []string { return slices.Insert(l, 6, string(record(7).AppendJSON(nil))) }, []string{"f1:7 inserted"}},
+		"F352: a checkpoint that poses as the end": {
+			func(l []string) []string {
+				l[11] = strings.Replace(l[11], `"event":"checkpoint"`, `"event":"end"`, 1)
+				return l[:12]
+			}, []string{"f1:12 forged"},
+		},
 		"F352: a record after the end":                       {func(l []string) []string { return append(l, chainedTo(l[13], record(99), 15)) }, []string{"f1:15 inserted"}},
 		"F352: a second line of a number":                    {func(l []string) []string { return slices.Insert(l, 6, chainedTo(l[4], record(99), 6)) }, []string{"f1:7 inserted"}},
 		"F352: a tail that was written anew, hashes and all": {func(l []string) []string { return rewrite(l, 6) }, []string{"f1:8 rewritten", "f1:12 rewritten", "f1:14 rewritten"}},

@@ -345,3 +345,55 @@ func TestR34IntrospectionShowsTheChainOfActors(t *testing.T) {
 		}
 	})
 }
+
+func TestAPublicClientIntrospectsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, chaining, func(s *policy.Spec) {
+		s.Clients = append(s.Clients, policy.Client{ID: "shop/spa", Namespace: "shop", Name: "spa", TokenService: mainService, Public: true})
+	})
+	token := granted(t, w.exchange(form(w.token(nil), nil))).AccessToken
+	refused(t, w.inquire(oauth.AskIntrospection, "shop/spa", token, url.Values{"client_secret": nil}), policy.ClientCredentials)
+	refused(t, w.inquire(oauth.AskRevocation, "shop/spa", token, url.Values{"client_secret": nil}), policy.ClientGrant) // none of its tokens
+}
+
+// noted is a store that notes until when a revocation is kept.
+type noted struct {
+	store.Store
+	until time.Time
+}
+
+func (n *noted) Put(ctx context.Context, purpose store.Purpose, owner, id string, value []byte, until time.Time) error {
+	if purpose == store.Revoked {
+		n.until = until
+	}
+	return n.Store.Put(ctx, purpose, owner, id, value, until)
+}
+
+func TestARevocationIsKeptForAsLongAsAnythingThatCameOfTheTokenCanLive(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		refresh policy.Refresh
+		want    time.Duration // from when it is revoked
+	}{
+		"without refresh tokens, to its end":      {policy.RefreshNone, 5*time.Minute + time.Minute},
+		"with them, as long as a family may live": {policy.RefreshBounded, 720 * time.Hour},
+		"or an offline one":                       {policy.RefreshOffline, 2160 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, chaining, func(s *policy.Spec) {
+				s.Services[0].RefreshIdle, s.Services[0].RefreshMax, s.Services[0].OfflineMax = 24*time.Hour, 720*time.Hour, 2160*time.Hour
+				s.Policies[0].Refresh = c.refresh
+			})
+			token := granted(t, w.exchange(form(w.token(nil), nil))).AccessToken
+			n := &noted{Store: w.uses}
+			w.use.Store = n
+			if a := w.revoke(app, token); a.Refusal != nil {
+				t.Fatal(a.Refusal)
+			}
+			if got := n.until.Sub(w.Now()); got < c.want-time.Second || got > c.want+time.Second {
+				t.Errorf("kept for %s, want %s", got, c.want)
+			}
+		})
+	}
+}

@@ -73,6 +73,15 @@ func TestRevocationsReachWhatTheyName(t *testing.T) {
 	}
 	hop := func(t *testing.T) *Token { t.Helper(); return derived(t, alice(), nil) }
 	twoHops := func(t *testing.T) *Token { t.Helper(); return derived(t, derived(t, alice(), nil), nil) }
+	impersonated := func(t *testing.T) *Token {
+		t.Helper()
+		return derived(t, alice(), func(g *Grant) { // she asked to be bob
+			by := g.Subject.asActor("shop/other")
+			bob := *g.Subject
+			bob.Subject = "corp:bob"
+			g.Subject, g.Sealed.By = &bob, &by
+		})
+	}
 	for name, c := range map[string]struct {
 		token   func(*testing.T) *Token
 		r       Revocation
@@ -105,15 +114,9 @@ func TestRevocationsReachWhatTheyName(t *testing.T) {
 		"an actor whose own token is from before":  {func(t *testing.T) *Token { t.Helper(); return withHelper(t, true) }, Revocation{Subject: "corp:helper", IssuedBefore: now()}, true},
 		"an actor's own token":                     {func(t *testing.T) *Token { t.Helper(); return withHelper(t, true) }, Revocation{Issuer: "corp", TokenID: "h1"}, true},
 		"what was derived with an actor's token":   {func(t *testing.T) *Token { t.Helper(); return derived(t, withHelper(t, true), nil) }, Revocation{Issuer: "corp", TokenID: "h1"}, true},
-		"an impersonator": {func(t *testing.T) *Token {
-			t.Helper()
-			return derived(t, alice(), func(g *Grant) { // she asked to be bob
-				by := g.Subject.asActor("shop/other")
-				bob := *g.Subject
-				bob.Subject = "corp:bob"
-				g.Subject, g.Sealed.By = &bob, &by
-			})
-		}, Revocation{Subject: "corp:alice", IssuedBefore: nine()}, true},
+		"an impersonator":                          {impersonated, Revocation{Subject: "corp:alice", IssuedBefore: nine()}, true},
+		"an impersonator at one client":            {impersonated, Revocation{Subject: "corp:alice", Client: "shop/other", IssuedBefore: later}, true},
+		"the impersonated":                         {impersonated, Revocation{Subject: "corp:bob", IssuedBefore: later}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -214,5 +217,67 @@ func TestARevocationThatNamesNobodyDoesNotCompile(t *testing.T) {
 				t.Error("compiled")
 			}
 		})
+	}
+}
+
+func TestATokenStandsWhileWhatItHangsOnDoes(t *testing.T) {
+	t.Parallel()
+	grant := ImpersonationGrantSpec{
+		Name: "support", TokenService: "default", Clients: []string{"shop/other"}, Targets: []string{"media/images-resource"}, NotAfter: now().Add(time.Hour),
+	}
+	for name, c := range map[string]struct {
+		spec  func(*Spec)
+		token func(*Token)
+		want  Reason
+	}{
+		"nothing is wrong":                        {},
+		"it has ended":                            {token: func(t *Token) { t.ExpiresAt = now() }, want: TokenExpired},
+		"it is yet to come":                       {token: func(t *Token) { t.NotBefore = now().Add(2 * time.Minute) }, want: TokenNotYetValid},
+		"clocks may differ by a minute":           {token: func(t *Token) { t.NotBefore = now().Add(50 * time.Second) }},
+		"its first issuer is gone":                {spec: func(s *Spec) { s.Issuers[0].Name = "renamed" }, want: IssuerUnknown},
+		"its first issuer is suspended":           {spec: func(s *Spec) { s.Issuers[0].Suspended = true }, want: IssuerSuspended},
+		"another issuer has its first one's name": {spec: func(s *Spec) { s.Issuers[0].URL = "https://other.example" }, want: IssuerUnknown},
+		"its client is gone":                      {token: func(t *Token) { t.ClientID = "shop/gone" }, want: ClientUnknown},
+		"its client is suspended":                 {spec: func(s *Spec) { s.Clients[4].Suspended = true }, want: ClientSuspended},
+		"its grant stands":                        {spec: func(s *Spec) { s.Grants = []ImpersonationGrantSpec{grant} }, token: func(t *Token) { t.Under = "support" }},
+		"its grant is gone":                       {token: func(t *Token) { t.Under = "support" }, want: ImpersonationGrant},
+		"its grant has ended": {
+			spec:  func(s *Spec) { g := grant; g.NotAfter = now(); s.Grants = []ImpersonationGrantSpec{g} },
+			token: func(t *Token) { t.Under = "support" }, want: ImpersonationGrant,
+		},
+		"it is revoked": {spec: func(s *Spec) { s.Services[0].RevokeIssuedBefore = now().Add(time.Hour) }, want: TokenRevoked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec, token := world(), derived(t, alice(), nil)
+			if c.spec != nil {
+				c.spec(spec)
+			}
+			if c.token != nil {
+				c.token(token)
+			}
+			svc, _ := mustCompile(t, spec).Service("default")
+			var got Reason
+			if ref := svc.Standing(token, now()); ref != nil {
+				got = ref.Reason
+			}
+			if got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestWhoMayKnowWhatATokenSays(t *testing.T) {
+	t.Parallel()
+	svc, _ := mustCompile(t, world()).Service("default")
+	token := &Token{Issuer: SelfIssuer, ClientID: "shop/other", Audiences: []string{"shop/web", "https://images.media.example/api"}}
+	for client, may := range map[string]bool{
+		"shop/other": true, "shop/frontend": true /* shop/web is a name of it */, "media/images-resource": true, /* so is the resource */
+		"media/contacts-resource": false, "hr/api": false, "": false, "shop/web": false, "shop/gone": false,
+	} {
+		if svc.MayInspect(token, client) != may {
+			t.Errorf("%q: want %v", client, may)
+		}
 	}
 }
