@@ -45,6 +45,7 @@ func TestWhoseCertificateARequestHas(t *testing.T) {
 		"the one that it showed": {config: ClientCertificates{}, peer: stranger, tls: true, want: shown},
 		"none without TLS":       {config: ClientCertificates{}, peer: stranger},
 		"F70: where no proxy is declared a header is ignored":               {config: ClientCertificates{}, peer: proxy, header: header},
+		"proxies without a header are clients like any other":               {config: ClientCertificates{Proxies: on.Proxies}, peer: proxy, tls: true, header: header, want: shown},
 		"F70: the header of somebody who is no proxy is ignored":            {config: on, peer: stranger, header: header},
 		"F70: somebody who is no proxy is who the certificate says":         {config: on, peer: stranger, tls: true, header: header, want: shown},
 		"a proxy's client is who the header says":                           {config: on, peer: proxy, header: header, want: forwarded},
