@@ -14,6 +14,10 @@ TEST_ARGS ?=
 test-signer: ## Test the sample signer against SoftHSM, which it installs where it can.
 	GO="$(GO)" hack/signer/test.sh
 
+.PHONY: test-ldap
+test-ldap: ## Test the example of an LDAP directory against OpenLDAP, which it installs where it can.
+	GO="$(GO)" docs/examples/ldap-directory/test.sh
+
 .PHONY: test-interop
 test-interop: test-assets ## Have clients and verifiers of others use a running service (Node.js; parts go into the cache).
 	$(GO) -C test/interop test -count=1 -timeout 5m $(INTEROP_ARGS) ./...
