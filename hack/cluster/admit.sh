@@ -10,8 +10,7 @@ cd "$(dirname "$(readlink -f "$0")")/../.."
 GO=${GO:-go}
 tag=${1:?which name has it in the cluster?}
 
-[ -x bin/cosign ] || echo "building cosign (once, about 4 min)" >&2
-CGO_ENABLED=0 $GO -C hack/tools/cosign build -trimpath -ldflags="-s -w" -o "$PWD/bin/cosign" github.com/sigstore/cosign/v2/cmd/cosign
+cosign=$(hack/cluster/build.sh cluster)/cosign
 
 # Where it comes from, in the form of SLSA: the release has GitHub say this.
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -22,5 +21,5 @@ cat >bin/provenance.json <<JSON
   "resolvedDependencies": [{"uri": "git+https://github.com/exchequer-dev/exchequer", "name": "$revision"}]},
  "runDetails": {"builder": {"id": "https://exchequer.dev/build/local"}}}
 JSON
-$GO -C hack/tools/cosign run ./admit -cosign "$PWD/bin/cosign" -t "$tag" \
+$GO -C hack/tools/cosign run ./admit -cosign "$cosign" -t "$tag" \
 	-sbom "$PWD/bin/sbom.cdx.json" -provenance "$PWD/bin/provenance.json" -o "$PWD/bin/verified.tar" "$PWD/bin/image.tar"

@@ -5,7 +5,8 @@
 # usage: hack/cluster/build.sh [--where] test|cluster|oldest
 #
 #   test      kube-apiserver, etcd, kubectl, helm: what `make test` needs
-#   cluster   these and everything else that a node runs
+#   cluster   these, everything else that a node runs, and the program that verifies
+#             what is loaded into it
 #   oldest    what `make test-oldest` needs: the oldest API server that we support
 #   --where   build nothing; print the folder, fail when something is missing
 #
@@ -33,7 +34,7 @@ cluster) programs=(
 	kubernetes/kube-controller-manager kubernetes/kube-scheduler kubernetes/kubelet kubernetes/kube-proxy
 	containerd/containerd containerd/containerd-shim-runc-v2 containerd/ctr
 	cni/bridge cni/loopback cni/host-local cni/portmap
-	coredns/coredns
+	coredns/coredns cosign/cosign
 ) ;;
 *)
 	sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}" >&2
@@ -64,6 +65,7 @@ package() {
 	cni/portmap) echo github.com/containernetworking/plugins/plugins/meta/portmap ;;
 	cni/*) echo "github.com/containernetworking/plugins/plugins/main/${1#*/}" ;;
 	coredns/coredns) echo github.com/coredns/coredns ;;
+	cosign/cosign) echo github.com/sigstore/cosign/v2/cmd/cosign ;;
 	esac
 }
 
@@ -95,6 +97,7 @@ flags() {
 estimate() {
 	case $1 in
 	*/kube-apiserver) echo "about 2 min" ;;
+	cosign/cosign) echo "about 3 min" ;;
 	kubernetes/kubelet | kubernetes/kube-controller-manager | kubernetes/kubectl | helm/helm | etcd/etcd | containerd/containerd | coredns/coredns) echo "about 1 min" ;;
 	*) echo "some seconds" ;;
 	esac
