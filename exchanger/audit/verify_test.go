@@ -135,9 +135,9 @@ func TestF352AChangedTrailIsNoticedAndThePlaceIsTold(t *testing.T) {
 			l[7] = strings.Replace(l[7], `"checkpoint":"e`, `"checkpoint":"f`, 1)
 			return l
 		}, []string{"f1:8 forged", "f1:8 changed"}},
-		"F352: a tail that was cut off":                      {func(l []string) []string { return l[:10] }, []string{"f1:10 truncated"}},
-		"F352: the end alone":                                {func(l []string) []string { return l[:13] }, []string{"f1:13 truncated"}},
-		"F352: a record that nobody wrote":                   {func(l []string) []string { return slices.Insert(l, 6, string(record(7).AppendJSON(nil))) }, []string{"f1:7 inserted"}},
+		"F352: a tail that was cut off":    {func(l []string) []string { return l[:10] }, []string{"f1:10 truncated"}},
+		"F352: the end alone":              {func(l []string) []string { return l[:13] }, []string{"f1:13 truncated"}},
+		"F352: a record that nobody wrote": {func(l []string) []string { return slices.Insert(l, 6, string(record(7).AppendJSON(nil))) }, []string{"f1:7 inserted"}},
 		"F352: a checkpoint that poses as the end": {
 			func(l []string) []string {
 				l[11] = strings.Replace(l[11], `"event":"checkpoint"`, `"event":"end"`, 1)
