@@ -111,7 +111,7 @@ func picture(g *analysis.Graph) *draw.Picture {
 		switch n.Kind {
 		case "TrustedIssuer":
 			p.Columns[0].Boxes = append(p.Columns[0].Boxes, draw.Box{ID: n.ID, Kind: "issuer", Name: n.Name, Notes: notes("TrustedIssuer", n.Off), Faint: n.Off != ""})
-		case "ExchangePolicy":
+		case "ExchangePolicy", "ImpersonationGrant":
 			p.Columns[1].Boxes = append(p.Columns[1].Boxes, x.policy(n))
 		case "ExchangeClient":
 			if x.left[n.ID] || !x.right[n.ID] {
@@ -169,8 +169,11 @@ func (x *drawing) line(e *analysis.Edge, nodes map[string]*analysis.Node) []draw
 		x.left[e.From] = true
 	}
 	label := ""
-	if e.Kind == analysis.EdgeOrigin {
+	switch e.Kind {
+	case analysis.EdgeOrigin:
 		label = "by tokens of this service"
+	case analysis.EdgeActor:
+		label = "who acts"
 	}
 	return []draw.Line{{From: e.From, To: e.To, Kind: e.Kind, Label: label}}
 }
@@ -189,6 +192,10 @@ func (x *drawing) policy(n *analysis.Node) draw.Box {
 		scopes = "scope " + strings.Join(list, " ")
 	}
 	b := draw.Box{ID: n.ID, Kind: "policy", Name: n.Name, Notes: notes(n.Off, scopes), Faint: n.Off != ""}
+	if n.Kind == "ImpersonationGrant" {
+		b.Notes = append([]string{n.Kind}, append(b.Notes, n.Conditions...)...)
+		return b
+	}
 	if len(n.Conditions) > 0 {
 		b.Notes = append(b.Notes, "if "+strings.Join(n.Conditions, "; "))
 	}

@@ -129,6 +129,7 @@ func (r *whoCanReport) print(s *ui.Screen) {
 	}
 	r.printDirect(s, what, direct)
 	printChains(s, chains)
+	r.printImpersonations(s, what)
 	if r.Cut {
 		s.Line(s.Paint(ui.Warn, "! "), ui.Safe("there are more chains than a search looks at: what is not shown may exist; ask with --scope or fewer --hops"))
 	}
@@ -155,6 +156,31 @@ func (r *whoCanReport) printDirect(s *ui.Screen, what string, direct []analysis.
 	}
 	s.Table(t)
 	more(s, len(rows))
+}
+
+// printImpersonations shows who may have the token as somebody else. The tables above
+// tell whose tokens are presented, which here are those of whoever asks.
+func (r *whoCanReport) printImpersonations(s *ui.Screen, what string) {
+	if len(r.Impersonations) == 0 {
+		return
+	}
+	s.Line()
+	s.Line(s.Paint(ui.Strong, what), ui.Safe(", as somebody else"))
+	t := &ui.Table{Header: []string{"WHO", "THROUGH", "AS", "SCOPE", "GRANT", "UNTIL", "CONDITIONS"}, Indent: "  "}
+	for _, m := range r.Impersonations[:min(len(r.Impersonations), mostRows)] {
+		scopes := strings.Join(m.Scopes, " ")
+		if scopes == "" {
+			scopes = "none"
+		}
+		conditions := strings.Join(m.Conditions, "; ")
+		if m.Delegation {
+			conditions = strings.TrimPrefix(conditions+"; act tells", "; ")
+		}
+		t.Row(ui.Text(strings.Join(m.By, ", ")), ui.Text(m.Client), ui.Text(strings.Join(m.Who, ", ")), ui.Text(scopes), ui.Text(m.Grant),
+			ui.Text(m.NotAfter), ui.Cell{Text: conditions, Style: ui.Dim})
+	}
+	s.Table(t)
+	more(s, len(r.Impersonations))
 }
 
 func more(s *ui.Screen, rows int) {

@@ -99,6 +99,7 @@ func (w *world) conditions(p *policy.Policy, scope string) []string {
 			out = append(out, said(r))
 		}
 	}
+	out = append(out, actorConditions(p)...)
 	for _, s := range w.scopes[named{p.TokenService, p.Namespace}] {
 		if shown(s) != scope {
 			continue

@@ -85,6 +85,15 @@ func foreign(i *policy.Issuer, class policy.Class, client, azp string) *policy.T
 	return t
 }
 
+// agent is a token of somebody who may act, at every depth somebody else.
+func agent(depth int, client string) *policy.Token {
+	sub := fmt.Sprint("agent", depth)
+	return &policy.Token{
+		Issuer: "agents", Origin: "agents", RawIssuer: "https://agents.example", RawSubject: sub, Subject: "agents:" + sub, Class: policy.ClassJWT,
+		Audiences: []string{client}, IssuedAt: now().Add(-time.Minute), ExpiresAt: now().Add(time.Hour), Digest: [32]byte{2, byte(depth)},
+	}
+}
+
 // ask makes every request of a client with the token, and returns the tokens that
 // came of it and were not seen before.
 func (w *walker) ask(at walking, client string) []walking {
@@ -96,17 +105,19 @@ func (w *walker) ask(at walking, client string) []walking {
 	for _, targets := range [][]string{{"hr/api"}, {"media/gw", "media/gateway"}, {"media/images"}, {"media/gw", "media/gateway", "media/images"}} {
 		for _, scopes := range [][]string{nil, {"read"}, {"images"}, {"images", "read"}} {
 			for _, kind := range []policy.TokenType{policy.TypeAccessToken, policy.TypeJWT} {
-				d := w.snapshot.Decide(&policy.Request{
-					Now: now(), TokenService: "default", Client: policy.ClientAuth{ID: client}, Subject: at.token, SubjectAs: as,
-					Audiences: targets, Scopes: scopes, ScopesGiven: len(scopes) > 0, TokenType: kind,
-				})
-				g, ok := d.Grant()
-				if !ok {
-					continue
-				}
-				w.note(at, g)
-				if next, fresh := w.next(at, g); fresh {
-					out = append(out, next)
+				for _, actor := range []*policy.Token{nil, agent(at.depth, client)} {
+					d := w.snapshot.Decide(&policy.Request{
+						Now: now(), TokenService: "default", Client: policy.ClientAuth{ID: client}, Subject: at.token, SubjectAs: as,
+						Audiences: targets, Scopes: scopes, ScopesGiven: len(scopes) > 0, TokenType: kind, Actor: actor, ActorAs: policy.AsJWT,
+					})
+					g, ok := d.Grant()
+					if !ok {
+						continue
+					}
+					w.note(at, g)
+					if next, fresh := w.next(at, g); fresh {
+						out = append(out, next)
+					}
 				}
 			}
 		}
@@ -137,9 +148,10 @@ func (w *walker) next(at walking, g *policy.Grant) (walking, bool) {
 	t.Issuer, t.RawIssuer, t.Class = policy.SelfIssuer, "https://sts.example", policy.ClassAccessToken
 	t.Origin, t.OriginURL, t.OriginIssuedAt = g.Sealed.Origin, g.Sealed.OriginURL, now()
 	t.Audiences, t.ClientID, t.Scopes, t.Added = g.Audiences, g.ClientID, g.Scopes, g.Sealed.Added
+	t.Act, t.Actors = g.Act, g.Sealed.Actors
 	t.IssuedAt, t.ExpiresAt = now(), now().Add(time.Hour)
 	n := walking{token: &t, client: at.client, subject: at.subject, depth: at.depth + 1}
-	key := fmt.Sprint(n.client, n.subject, t.Origin, t.Audiences, t.ClientID, t.Scopes, t.Added)
+	key := fmt.Sprint(n.client, n.subject, t.Origin, t.Audiences, t.ClientID, t.Scopes, t.Added, t.Act != nil)
 	if n.depth >= w.hops || w.seen[key] {
 		return n, false
 	}

@@ -24,7 +24,10 @@ func allowing(key string) bool {
 	case kindPolicy + " clients", kindPolicy + " subjectIssuers", kindPolicy + " selfOrigins", kindPolicy + " subjectClasses",
 		kindPolicy + " subjectAudience.anyOf", kindPolicy + " targets", kindPolicy + " tokenTypes", kindIssuer + " audiences", kindIssuer + " algorithms",
 		kindIssuer + " classes", kindIssuer + " clientAliases", kindClient + " serviceAccounts", kindClient + " assertionKeys",
-		kindClient + " secretDigests", kindClient + " audiences", kindClient + " resources":
+		kindClient + " secretDigests", kindClient + " audiences", kindClient + " resources",
+		kindPolicy + " actor.issuers", kindPolicy + " actor.selfOrigins", kindPolicy + " actor.audience.anyOf",
+		kindGrant + " clients", kindGrant + " groups", kindGrant + " subjects", kindGrant + " subjectGroups", kindGrant + " subjectSubjects",
+		kindGrant + " targets", kindGrant + " scopes":
 		return true
 	}
 	return false
@@ -34,7 +37,7 @@ func allowing(key string) bool {
 func demanding(key string) bool {
 	switch key {
 	case kindPolicy + " subjectRules", kindPolicy + " rules", kindScope + " rules", kindIssuer + " claimRules", kindIssuer + " userRules",
-		kindIssuer + " foreignPrefixes", kindService + " revokedKeyIDs":
+		kindIssuer + " foreignPrefixes", kindService + " revokedKeyIDs", kindPolicy + " actor.rules", kindGrant + " excludeGroups":
 		return true
 	}
 	return false
@@ -45,8 +48,11 @@ func demanding(key string) bool {
 // narrowExcess: it can come before a policy that grants more.
 func switches(key string) (Effect, bool) {
 	switch key {
-	case kindPolicy + " allClients", kindClient + " tokenExchange", kindIssuer + " forSubject", kindIssuer + " forActor":
+	case kindPolicy + " allClients", kindClient + " tokenExchange", kindIssuer + " forSubject", kindIssuer + " forActor",
+		kindPolicy + " impersonation", kindPolicy + " actor.honorMayAct", kindGrant + " fromSubjectToken", kindGrant + " fromRequest":
 		return Widens, true
+	case kindGrant + " reasonRequired":
+		return Narrows, true
 	case kindPolicy + " auditOnly", kindClient + " suspended", kindIssuer + " suspended":
 		return Narrows, true
 	}
@@ -57,7 +63,7 @@ func switches(key string) (Effect, bool) {
 func amounts(key string) bool {
 	switch key {
 	case kindService + " maxLifetime", kindService + " delegationDepth", kindService + " tokenBytes", kindIssuer + " maxTokenAge",
-		kindIssuer + " clockSkew":
+		kindIssuer + " clockSkew", kindPolicy + " actor.maxDepth", kindGrant + " maxLifetime":
 		return true
 	}
 	return false
@@ -84,6 +90,10 @@ func effect(object, path string, before, after any, c *Change) Effect {
 	case amounts(key):
 		was, is := number(before), number(after)
 		return oneWay(is > was, is < was)
+	case key == kindGrant+" notBefore":
+		return revocation(before, after) // later is less
+	case key == kindGrant+" notAfter":
+		return opposite(revocation(before, after))
 	case strings.HasSuffix(key, " revokeIssuedBefore"), key == kindRevocation+" issuedBefore":
 		return revocation(before, after)
 	}

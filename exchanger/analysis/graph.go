@@ -47,6 +47,8 @@ const (
 	EdgeAsks = "asks"
 	// EdgeGrants leads from a policy to a target.
 	EdgeGrants = "grants"
+	// EdgeActor leads from an issuer to a policy that takes its tokens for actors.
+	EdgeActor = "actor"
 	// EdgeScope leads from a scope to a target that it belongs to.
 	EdgeScope = "scope"
 )
@@ -73,6 +75,9 @@ func GraphOf(spec *policy.Spec, namespace string) *Graph {
 		if s := &spec.Scopes[i]; namespace == "" || s.Namespace == namespace {
 			b.scope(s)
 		}
+	}
+	for i := range spec.Grants {
+		b.grant(&spec.Grants[i], namespace)
 	}
 	if namespace == "" {
 		for i := range spec.Issuers {
@@ -152,8 +157,9 @@ func (b *graphing) policy(p *policy.Policy) {
 			n.Conditions = append(n.Conditions, said(r))
 		}
 	}
+	n.Conditions = append(n.Conditions, actorConditions(p)...)
 	b.nodes[n.ID] = n
-	for kind, names := range map[string][]string{EdgeSubject: p.SubjectIssuers, EdgeOrigin: p.SelfOrigins} {
+	for kind, names := range map[string][]string{EdgeSubject: p.SubjectIssuers, EdgeOrigin: p.SelfOrigins, EdgeActor: p.Actor.Issuers} {
 		for _, name := range names {
 			if i, ok := b.issuers[named{p.TokenService, name}]; ok {
 				b.edge(b.issuer(i), n.ID, kind)
@@ -177,5 +183,27 @@ func (b *graphing) policy(p *policy.Policy) {
 			}
 		}
 		b.edge(n.ID, b.client(c), EdgeGrants, scopes...)
+	}
+}
+
+// grant draws an ImpersonationGrant between the clients and the targets that it
+// names; of one namespace alone, where it names one of its targets.
+func (b *graphing) grant(g *policy.ImpersonationGrantSpec, namespace string) {
+	n := Node{ID: kindGrant + "/" + g.Name, Kind: kindGrant, Name: g.Name, TokenService: g.TokenService}
+	m := impersonation(g, "")
+	n.Conditions = slices.Concat([]string{strings.Join(m.By, ", ") + " as " + strings.Join(m.Who, ", ")}, m.Conditions)
+	for _, id := range g.Targets {
+		if c, ok := b.clients[named{g.TokenService, id}]; ok && (namespace == "" || c.Namespace == namespace) {
+			b.nodes[n.ID] = n
+			b.edge(n.ID, b.client(c), EdgeGrants, g.Scopes...)
+		}
+	}
+	if _, drawn := b.nodes[n.ID]; !drawn {
+		return
+	}
+	for _, id := range g.Clients {
+		if c, ok := b.clients[named{g.TokenService, id}]; ok {
+			b.edge(b.client(c), n.ID, EdgeAsks)
+		}
 	}
 }

@@ -79,6 +79,9 @@ type Answer struct {
 	TokenService string `json:"tokenService"`
 	Target       string `json:"target"`
 	Paths        []Path `json:"paths"`
+	// Impersonations are the ways to have such a token as somebody else. The paths are
+	// about whose token is presented.
+	Impersonations []Impersonation `json:"impersonations,omitempty"`
 	// Cut says that there was more than a search looks at: what is listed exists,
 	// what is not listed may exist.
 	Cut bool `json:"cut,omitempty"`
@@ -108,6 +111,11 @@ func whoCan(spec *policy.Spec, q Question) (Answer, bool) {
 	for _, scope := range w.askable(target) {
 		if q.Scope == "" || q.Scope == scope || instance(q.Scope, scope) {
 			a.Paths = append(a.Paths, s.run(target, scope)...)
+		}
+	}
+	for _, m := range w.impersonations(target) {
+		if q.Scope == "" || slices.Contains(m.Scopes, q.Scope) || slices.ContainsFunc(m.Scopes, func(s string) bool { return instance(q.Scope, s+":*") }) {
+			a.Impersonations = append(a.Impersonations, m)
 		}
 	}
 	slices.SortFunc(a.Paths, func(x, y Path) int { return x.compare(&y) })

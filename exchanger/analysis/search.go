@@ -72,6 +72,8 @@ type need struct {
 	service, origin, asker string
 	rules                  []*policy.AudienceRule
 	hold                   hold
+	// bare says that nobody may act in it.
+	bare bool
 	// rest are the steps that follow, the next one first.
 	rest []Step
 }
@@ -88,7 +90,7 @@ func (n *need) key() string {
 		rules = append(rules, fmt.Sprintf("%s %q %q", r.Match, r.AnyOf, r.AuthorizedParties))
 	}
 	slices.Sort(rules)
-	return fmt.Sprintf("%q %q %q %q %q", n.origin, n.asker, slices.Compact(rules), n.hold.scope, n.hold.namespace)
+	return fmt.Sprintf("%q %q %q %q %q %v", n.origin, n.asker, slices.Compact(rules), n.hold.scope, n.hold.namespace, n.bare)
 }
 
 // request is one exchange that may be a step.
@@ -99,7 +101,9 @@ type request struct {
 	scope string
 	// carry says what the token must hold for those that come after.
 	carry hold
-	rest  []Step
+	// bare says that nobody may act in the token.
+	bare bool
+	rest []Step
 }
 
 // run finds every path to a token for the target with the scope.
@@ -287,7 +291,7 @@ func (s *search) carry(n *need, g giver, targets []string) {
 	}
 	for _, scope := range scopes {
 		for _, more := range s.companions(n.service, g, targets, scope) {
-			s.try(&request{service: n.service, client: g.client, targets: append(slices.Clone(targets), more...), scope: scope, carry: n.hold, rest: n.rest})
+			s.try(&request{service: n.service, client: g.client, targets: append(slices.Clone(targets), more...), scope: scope, carry: n.hold, bare: n.bare, rest: n.rest})
 		}
 	}
 }

@@ -51,6 +51,10 @@ func gives(p *policy.Policy, target string, scope *policy.Scope) bool {
 }
 
 func (s *search) judge(r *request, scope *policy.Scope, chosen []*policy.Policy) {
+	// Somebody acts for all targets of a request, or for none, and stays in the token.
+	if slices.ContainsFunc(chosen, requiresActor) && (r.bare || slices.ContainsFunc(chosen, forbidsActor)) {
+		return
+	}
 	h := held(r, scope, chosen)
 	step := Step{Client: r.client, Scope: r.scope}
 	for i, p := range chosen {
@@ -143,6 +147,7 @@ func (s *search) enqueue(r *request, step Step, h hold, chosen []*policy.Policy)
 		return
 	}
 	n := &need{service: r.service, origin: step.Subject.Origin, asker: r.client, hold: h, rest: append([]Step{step}, r.rest...)}
+	n.bare = r.bare || slices.ContainsFunc(chosen, forbidsActor)
 	for _, p := range chosen {
 		n.rules = append(n.rules, &p.SubjectAudience)
 	}

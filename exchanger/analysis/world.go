@@ -73,7 +73,7 @@ func asks(c *policy.Client) bool { return !c.Suspended && c.TokenExchange }
 // index enters a policy under the targets for which it can grant something.
 func (w *world) index(p *policy.Policy) {
 	service, ok := w.services[p.TokenService]
-	if !ok || p.AuditOnly || len(types(p)) == 0 {
+	if !ok || p.AuditOnly || len(types(p)) == 0 || !w.actable(p) {
 		return
 	}
 	for i, id := range p.Targets {

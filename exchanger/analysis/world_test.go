@@ -60,6 +60,11 @@ func smallWorld() *policy.Spec {
 				Algorithms: []string{"ES256"}, Classes: []policy.Class{policy.ClassJWT}, Prefix: "plain:",
 				MaxTokenAge: 24 * time.Hour, Mappings: policy.Mappings{Subject: policy.Value{Claim: "sub"}},
 			},
+			{
+				Name: "agents", TokenService: "default", Kind: policy.IssuerJWT, URL: "https://agents.example", ForActor: true,
+				Algorithms: []string{"ES256"}, Classes: []policy.Class{policy.ClassJWT}, Prefix: "agents:", MaxTokenAge: 24 * time.Hour,
+				Mappings: policy.Mappings{Subject: policy.Value{Claim: "sub"}},
+			},
 		},
 		Clients: []policy.Client{
 			client("hr", "api"), client("media", "gateway", "media/gw"), client("media", "images"), client("shop", "frontend"), client("shop", "other"),
@@ -106,9 +111,10 @@ func drawWorld(t *rapid.T) *policy.Spec {
 			c.Lifetime = 5 * time.Second
 		}
 	}
-	for i := range spec.Issuers {
+	for i := range spec.Issuers[:2] {
 		spec.Issuers[i].Suspended, spec.Issuers[i].ForSubject = rare("issuerSuspended"), !rare("notForSubjects")
 	}
+	spec.Issuers[2].Suspended, spec.Issuers[2].ForActor = rare("agentsSuspended"), !rare("notForActors")
 	for i := range spec.Scopes {
 		s := &spec.Scopes[i]
 		if rare("all") {
@@ -148,6 +154,12 @@ func drawWorld(t *rapid.T) *policy.Spec {
 		}
 		if rare("ruled") {
 			p.Rules = []policy.Rule{{Expression: "some rule", Message: "only some"}}
+		}
+		if use := policy.ActorUse(pick("actors", "", "", "Optional", "Required")); use != policy.ActorsForbidden {
+			p.Actor = policy.ActorPolicy{Use: use, Issuers: []string{"agents"}, Audience: policy.AudienceRule{Match: policy.AudienceClient}, MaxDepth: 8}
+			if rare("noActors") {
+				p.Actor.Issuers = nil
+			}
 		}
 		switch pick("match", "Client", "Client", "AnyOf", "Issuer") {
 		case "AnyOf":
