@@ -27,7 +27,7 @@ func TestF229ThereIsOneAssertionAndOneSignature(t *testing.T) {
 		in("<s:EncryptedID/>"):              "a part of the assertion is encrypted",
 		in("<s:x><d:encrypteddata/></s:x>"): "a part of the assertion is encrypted",
 		`<s:EncryptedAssertion xmlns:s="` + nsAssertion + `"/>`:                                         "the assertion is encrypted",
-		`<s:Response xmlns:s="` + nsProtocol + `">` + in("") + `</s:Response>`:                          "not a SAML 2.0 assertion",
+		`<p:Response xmlns:p="` + nsProtocol + `">` + in("") + `</p:Response>`:                          "not a SAML 2.0 assertion",
 		`<s:Assertion xmlns:s="urn:oasis:names:tc:SAML:1.0:assertion"/>`:                                "not a SAML 2.0 assertion",
 		`<Assertion xmlns="` + nsAssertion + `"/>`:                                                      "does not begin with Issuer and Signature",
 		`<s:Assertion xmlns:s="` + nsAssertion + `"><s:Subject/><s:Issuer>x</s:Issuer></s:Assertion>`:   "does not begin with Issuer and Signature",
