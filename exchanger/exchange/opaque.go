@@ -43,12 +43,12 @@ type verifier func(ctx context.Context, svc *policy.TokenService, token string, 
 
 // verified verifies a token, or what an opaque one of ours stands for.
 func (x *exchange) verified(ctx context.Context, verify verifier, token string) (*policy.Token, *policy.Refusal) {
-	real, ref := x.revealed(ctx, token)
+	stands, ref := x.revealed(ctx, token)
 	if ref != nil {
 		return nil, ref
 	}
-	t, ref := verify(ctx, x.call.Service, real, x.now)
-	if ref == nil && real != token {
+	t, ref := verify(ctx, x.call.Service, stands, x.now)
+	if ref == nil && stands != token {
 		t = as(t, token)
 	}
 	return t, ref

@@ -21,7 +21,7 @@ type lossy struct {
 
 func newLossy(t *testing.T, port int) *lossy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed by the test
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func (p *lossy) left() int64  { return p.toLose.Load() }
 
 func (p *lossy) carry(c net.Conn) {
 	defer func() { _ = c.Close() }()
-	s, err := net.Dial("tcp", p.server) //nolint:noctx // a test's own server
+	s, err := net.Dial("tcp", p.server)
 	if err != nil {
 		return
 	}

@@ -316,8 +316,8 @@ func (r *Redis) confirm(ctx context.Context, conn *redis.Conn) error {
 	if r.options.Replicas == 0 {
 		return nil
 	}
-	end, _ := ctx.Deadline()                     // every call has one
-	wait := time.Until(end) - 5*time.Millisecond // for the answer to arrive
+	end, _ := ctx.Deadline()        // every call has one
+	wait := time.Until(end) * 3 / 4 // what is left is for the answer to arrive
 	if wait < time.Millisecond {
 		return errUnconfirmed
 	}

@@ -27,7 +27,7 @@ func (r *Redis) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		r.Look(ctx)
+		_ = r.Look(ctx) // it is told
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -102,12 +102,16 @@ func (s *Server) config() string { return filepath.Join(s.dir, "redis.conf") }
 // the start fail, loudly.
 func freePort(tb testing.TB) int {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // TCP
+	at, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		tb.Fatalf("no TCP address: %v", l.Addr())
+	}
+	return at.Port
 }
 
 // Restart starts the server, which is not running, and waits until it answers.
@@ -115,7 +119,7 @@ func (s *Server) Restart() {
 	s.tb.Helper()
 	s.mu.Lock()
 	var output bytes.Buffer
-	s.process = exec.Command(binary(s.tb), s.config()) //nolint:gosec,noctx // a test's own file; stopped by stop
+	s.process = exec.Command(binary(s.tb), s.config())
 	s.process.Stdout, s.process.Stderr = &output, &output
 	if err := s.process.Start(); err != nil {
 		s.mu.Unlock()

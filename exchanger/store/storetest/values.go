@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -197,7 +198,7 @@ func (b Backend) any(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, found, err)
 		}
 	}
-	if found, err := s.Any(t.Context(), kind, append(ids, "here")); found || !errors.Is(err, store.ErrTooLarge) {
+	if found, err := s.Any(t.Context(), kind, slices.Concat(ids, []string{"here"})); found || !errors.Is(err, store.ErrTooLarge) {
 		t.Errorf("too many: %v, %v", found, err)
 	}
 	if found, err := s.Any(t.Context(), "another", []string{"here"}); found || err != nil {
