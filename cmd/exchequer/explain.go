@@ -22,6 +22,7 @@ type explainFlags struct {
 	requestedSubject, reason           string
 	audience, resource                 []string
 	scope, requestedTokenType, at      string
+	proofJKT, proofX5T, receivedJKT    string
 	cluster                            bool
 	api                                clusterFlags
 	correlationID, audit               string
@@ -107,6 +108,9 @@ func (f *explainFlags) register(c *cobra.Command) {
 	flags.StringVar(&f.actorIssuer, "actor-issuer", "", "with claims in --actor: `NAME` of the actor token's TrustedIssuer, or self")
 	flags.StringVar(&f.requestedSubject, "requested-subject", "", "`SUBJECT` to impersonate, with its issuer's prefix; the subject token is the impersonator's then")
 	flags.StringVar(&f.reason, "reason", "", "`TEXT` of the reason that the request gives")
+	flags.StringVar(&f.proofJKT, "proof-jkt", "", "`THUMBPRINT` (RFC 7638) of the key that the request's DPoP proof shows")
+	flags.StringVar(&f.proofX5T, "proof-x5t", "", "`THUMBPRINT` (x5t#S256) of the certificate that the client shows")
+	flags.StringVar(&f.receivedJKT, "received-proof-jkt", "", "`THUMBPRINT` of the key of the subject_token_proof")
 	flags.StringArrayVar(&f.audience, "audience", nil, "`NAME` of an audience that is asked for; can be repeated")
 	flags.StringArrayVar(&f.resource, "resource", nil, "`URI` of a resource that is asked for; can be repeated")
 	flags.StringVar(&f.scope, "scope", "", "`SCOPES` that are asked for, separated by spaces")

@@ -258,6 +258,10 @@ func (x *explainer) decideToken(snapshot *policy.Snapshot) (*policy.Decision, er
 	if actor != nil {
 		r.ActorAs = presentedAs(actor.Class)
 	}
+	r.Proof = policy.Proof{JKT: x.proofJKT, X5T: x.proofX5T, SubjectJKT: x.receivedJKT}
+	if asking, ok := x.service.Client(x.client); ok {
+		r.Client.Public = asking.Spec().Public
+	}
 	d := snapshot.Decide(r)
 	return &d, nil
 }

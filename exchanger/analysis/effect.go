@@ -24,7 +24,8 @@ func allowing(key string) bool {
 	case kindPolicy + " clients", kindPolicy + " subjectIssuers", kindPolicy + " selfOrigins", kindPolicy + " subjectClasses",
 		kindPolicy + " subjectAudience.anyOf", kindPolicy + " targets", kindPolicy + " tokenTypes", kindIssuer + " audiences", kindIssuer + " algorithms",
 		kindIssuer + " classes", kindIssuer + " clientAliases", kindClient + " serviceAccounts", kindClient + " assertionKeys",
-		kindClient + " secretDigests", kindClient + " audiences", kindClient + " resources",
+		kindClient + " secretDigests", kindClient + " certificates", kindClient + " spiffe", kindService + " clientCAs", kindPolicy + " publicClients",
+		kindClient + " audiences", kindClient + " resources",
 		kindPolicy + " actor.issuers", kindPolicy + " actor.selfOrigins", kindPolicy + " actor.audience.anyOf",
 		kindGrant + " clients", kindGrant + " groups", kindGrant + " subjects", kindGrant + " subjectGroups", kindGrant + " subjectSubjects",
 		kindGrant + " targets", kindGrant + " scopes":
@@ -51,7 +52,7 @@ func switches(key string) (Effect, bool) {
 	case kindPolicy + " allClients", kindClient + " tokenExchange", kindIssuer + " forSubject", kindIssuer + " forActor",
 		kindPolicy + " impersonation", kindPolicy + " actor.honorMayAct", kindGrant + " fromSubjectToken", kindGrant + " fromRequest":
 		return Widens, true
-	case kindGrant + " reasonRequired":
+	case kindGrant + " reasonRequired", kindPolicy + " boundSubject":
 		return Narrows, true
 	case kindPolicy + " auditOnly", kindClient + " suspended", kindIssuer + " suspended":
 		return Narrows, true
