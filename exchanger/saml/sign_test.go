@@ -73,6 +73,12 @@ func TestWhatIsSignedIsReadByAStranger(t *testing.T) {
 			if !strings.Contains(string(document), "</saml:Issuer><ds:Signature") {
 				t.Error("the signature does not stand after the issuer")
 			}
+			if err := fake.Verify(string(document), certificate.PublicKey); err != nil {
+				t.Errorf("by hand: %v", err)
+			}
+			if err := fake.Verify(strings.Replace(string(document), "corp:alice", "corp:bobby", 1), certificate.PublicKey); err == nil {
+				t.Error("by hand, another name verifies as well")
+			}
 			xmlsec(t, document, certificate)
 		})
 	}

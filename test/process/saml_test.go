@@ -197,6 +197,9 @@ func TestAnAssertionBecomesAnAccessTokenAndAnAssertionAgain(t *testing.T) {
 	case out.ExpiresAt.Sub(out.IssuedAt) != 5*time.Minute || out.ExpiresAt.After(time.Unix(d.number("exp"), 0)):
 		t.Errorf("lives from %s to %s", out.IssuedAt, out.ExpiresAt)
 	}
+	if err := fake.Verify(string(document), certificates[0].PublicKey); err != nil {
+		t.Errorf("by hand: %v", err)
+	}
 	xmlsec(t, document, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificates[0].Raw}))
 }
 
