@@ -183,9 +183,12 @@ func (x *exchange) findLink(ctx context.Context, id string) (*link, []byte, *pol
 	}
 	current, _ := x.Keys.Current(x.call.Service.Name())
 	value, ok := unseal(current, store.Link, id, sealed)
-	l := &link{}
-	if !ok || json.Unmarshal(value, l) != nil {
+	if !ok {
 		return nil, nil, nil // Its key is gone: as if it had never been.
+	}
+	l := &link{}
+	if err := json.Unmarshal(value, l); err != nil {
+		return nil, nil, kept(policy.Unable, policy.Internal, "the link is not what was stored")
 	}
 	return l, sealed, nil
 }

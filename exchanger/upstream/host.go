@@ -182,10 +182,11 @@ func read(resp *http.Response, refusals []int) (*answer, error) {
 		return nil, failed(ResultStatus, "its status is neither an answer nor a refusal")
 	}
 	media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if no && (err != nil || media != "application/json") {
+	isJSON := err == nil && media == "application/json"
+	switch {
+	case no && !isJSON:
 		return &answer{status: status}, nil // RFC 6750 says no in a header
-	}
-	if err != nil || media != "application/json" {
+	case !isJSON:
 		return nil, failed(ResultContentType, "expected Content-Type application/json")
 	}
 	for _, e := range resp.Header.Values("Content-Encoding") {
@@ -201,11 +202,9 @@ func read(resp *http.Response, refusals []int) (*answer, error) {
 		return nil, failed(ResultTooLarge, "its answer is above its limit")
 	}
 	doc, err := jose.DecodeStrict(body, maxDepth)
-	if err != nil && no {
-		return &answer{status: status}, nil // for who reads refusals by their status
-	}
-	if err != nil {
+	if err != nil && !no {
 		return nil, failed(ResultMalformed, "its answer is not one strict JSON object")
 	}
+	// A refusal without a readable body is one for who reads it by its status.
 	return &answer{status: status, body: doc}, nil
 }

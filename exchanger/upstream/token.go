@@ -75,8 +75,12 @@ func readToken(body map[string]any) (*Token, error) {
 		name string
 		to   *string
 	}{
-		{"access_token", &t.AccessToken}, {"issued_token_type", &t.IssuedTokenType}, {"token_type", &t.TokenType},
-		{"scope", &t.Scope}, {"refresh_token", &t.RefreshToken}, {"id_token", &t.IDToken},
+		{"access_token", &t.AccessToken},
+		{"issued_token_type", &t.IssuedTokenType},
+		{"token_type", &t.TokenType},
+		{"scope", &t.Scope},
+		{"refresh_token", &t.RefreshToken},
+		{"id_token", &t.IDToken},
 	} {
 		v, there := body[m.name]
 		if !there || v == nil {

@@ -6,6 +6,7 @@ package upstream_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -105,7 +106,7 @@ func TestThePublishedExamplesAreWhatIsSentAndTaken(t *testing.T) {
 				if err := schema.Validate(decode(t, sent.Body)); err != nil {
 					t.Errorf("what is sent is not of the published schema: %v", err)
 				}
-				if sent.Method != "POST" || sent.Header.Get("Content-Type") != "application/json" {
+				if sent.Method != http.MethodPost || sent.Header.Get("Content-Type") != "application/json" {
 					t.Errorf("sent by %s as %s", sent.Method, sent.Header.Get("Content-Type"))
 				}
 				var a, b any

@@ -366,7 +366,10 @@ func TestATokenOfAnotherServersIsKeptByAllThatItDependsOn(t *testing.T) {
 	t.Run("and not in its last half minute", func(t *testing.T) {
 		s := s.in(t)
 		expires = 29
-		if ask := func() string { return get(s.outside(partnerAPI, claims{"sub": "carol"}).with("scope", "orders.read")) }; ask() == ask() {
+		ask := func() string {
+			return get(s.outside(partnerAPI, claims{"sub": "carol"}).with("scope", "orders.read"))
+		}
+		if one := ask(); one == ask() {
 			t.Error("a token that is about to end was handed out again")
 		}
 	})
