@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/exchequer-dev/exchequer/cmd/internal/engine"
-	"github.com/exchequer-dev/exchequer/cmd/internal/flags"
+	"github.com/exchequer-dev/exchequer/cmd/internal/flags/serving"
 	"github.com/exchequer-dev/exchequer/exchanger/expr"
 	"github.com/exchequer-dev/exchequer/exchanger/feed/cluster"
 	"github.com/exchequer-dev/exchequer/exchanger/issuer/tokenreview"
@@ -63,7 +63,7 @@ func (s *settings) serve(ctx context.Context, out, errs io.Writer) error {
 	var feed *cluster.Feed
 	eng := engine.New(engine.Options{
 		Ring: ring, Audit: records, Log: log, TLS: s.tls, DrainDelay: s.drain, Tracing: tracing,
-		Shared: shared, NoStore: s.store.Kind == flags.StoreNone, Contested: s.podUID != "", MaxAge: s.maxAge, Clock: clock,
+		Shared: shared, NoStore: s.store.Kind == serving.StoreNone, Contested: s.podUID != "", MaxAge: s.maxAge, Clock: clock,
 		Confirmed:          func() time.Time { return feed.Confirmed() },
 		Heartbeat:          func() time.Time { return feed.Heartbeat() },
 		CarrierFresh:       func() bool { return time.Since(feed.Heartbeat()) < carrierSilence },

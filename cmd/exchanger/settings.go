@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/exchequer-dev/exchequer/cmd/internal/flags"
+	"github.com/exchequer-dev/exchequer/cmd/internal/flags/serving"
 	"github.com/exchequer-dev/exchequer/exchanger/server"
 )
 
@@ -38,8 +39,8 @@ type settings struct {
 	redactKey                          string
 	maxAge, drain                      time.Duration
 	egress                             flags.Egress
-	certificates                       flags.ClientCertificates
-	store                              flags.Store
+	certificates                       serving.ClientCertificates
+	store                              serving.Store
 
 	// confirmEvery is for tests; 0 is the feed's own.
 	confirmEvery time.Duration
@@ -65,7 +66,7 @@ func parse(args, environ []string, errs io.Writer) (*settings, error) {
 	f.BoolVar(&s.redact, "audit-redact", false, "replace personal data in audit records by pseudonyms")
 	f.StringVar(&s.redactKey, "audit-redact-key", "", "file with at least 32 random bytes that pseudonyms hang on; without it they change with every process")
 	f.DurationVar(&s.drain, "drain-delay", 3*time.Second, "how long a stopping replica still answers, so that load balancers notice")
-	s.store.Add(f, flags.StoreNone)
+	s.store.Add(f, serving.StoreNone)
 	s.egress.Add(f)
 	s.certificates.Add(f)
 	f.StringVar(&s.kubeconfig, "kubeconfig", "", "how to reach the API server; without it, as a Pod of its cluster")

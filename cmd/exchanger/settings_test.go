@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/exchequer-dev/exchequer/cmd/internal/flags"
+	"github.com/exchequer-dev/exchequer/cmd/internal/flags/serving"
 )
 
 func TestF345SettingsThatCannotBeUsedEndTheProgramWithAllThatIsWrong(t *testing.T) {
@@ -49,7 +50,7 @@ func TestSettingsThatNothingSaysAreThoseOfTheContract(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.listen != ":8080" || s.operations != ":8081" || s.namespace != "exchequer-system" || s.maxAge != 24*time.Hour || s.drain != 3*time.Second ||
-		s.store.Kind != flags.StoreNone || s.pod != "one" {
+		s.store.Kind != serving.StoreNone || s.pod != "one" {
 		t.Errorf("%+v", s)
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/exchequer-dev/exchequer/cmd/internal/engine"
-	storeflags "github.com/exchequer-dev/exchequer/cmd/internal/flags"
+	"github.com/exchequer-dev/exchequer/cmd/internal/flags/serving"
 	"github.com/exchequer-dev/exchequer/exchanger/feed"
 	"github.com/exchequer-dev/exchequer/exchanger/keys"
 	"github.com/exchequer-dev/exchequer/exchanger/server"
@@ -44,8 +44,8 @@ type serveFlags struct {
 	auditFile, redactKey                                   string
 	redact                                                 bool
 	tls                                                    server.TLSFiles
-	certificates                                           storeflags.ClientCertificates
-	store                                                  storeflags.Store
+	certificates                                           serving.ClientCertificates
+	store                                                  serving.Store
 	drain                                                  time.Duration
 	profile                                                string
 }
@@ -80,7 +80,7 @@ only where their network.allowedCIDRs says so.`,
 	flags.StringVar(&f.operations, "ops-listen", "", "address for probes and metrics")
 	flags.StringVar(&f.keys, "keys", "", "directory that keeps the signing keys; without it they live in memory, and every token dies with the process")
 	flags.StringVar(&f.namespace, "namespace", "exchequer-system", "the operator's namespace")
-	f.store.Add(flags, storeflags.StoreMemory)
+	f.store.Add(flags, serving.StoreMemory)
 	flags.StringVar(&f.auditFile, "audit", "", "file for audit records; standard output without it")
 	flags.BoolVar(&f.redact, "audit-redact", false, "replace personal data in audit records by pseudonyms")
 	flags.StringVar(&f.redactKey, "audit-redact-key", "", "`FILE` with at least 32 random bytes that pseudonyms hang on; without it they change with every process")
@@ -149,7 +149,7 @@ func serve(ctx context.Context, f *serveFlags, out, errs io.Writer) error {
 	eng := engine.New(engine.Options{
 		Ring: ring, Audit: records, Log: log, Loopback: true, TLS: f.tls, DrainDelay: f.drain, Tracing: tracing,
 		ClientCertificates: f.certificates.ClientCertificates,
-		Shared:             shared, NoStore: f.store.Kind == storeflags.StoreNone,
+		Shared:             shared, NoStore: f.store.Kind == serving.StoreNone,
 		OnIssuerChange: func(string) { wake() },
 		Confirmed:      func() time.Time { return dir.Confirmed() },
 	})

@@ -1,7 +1,7 @@
 // Copyright The Exchequer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package flags
+package serving
 
 import (
 	"errors"

@@ -1,7 +1,7 @@
 // Copyright The Exchequer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package flags_test
+package serving_test
 
 import (
 	"net/netip"
@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/exchequer-dev/exchequer/cmd/internal/flags"
+	"github.com/exchequer-dev/exchequer/cmd/internal/flags/serving"
 	"github.com/exchequer-dev/exchequer/exchanger/proof"
 )
 
@@ -35,7 +35,7 @@ func TestAHeaderWithCertificatesIsReadFromDeclaredProxiesOnly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var c flags.ClientCertificates
+			var c serving.ClientCertificates
 			f := pflag.NewFlagSet("test", pflag.ContinueOnError)
 			c.Add(f)
 			err := f.Parse(tc.args)

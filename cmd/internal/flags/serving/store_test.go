@@ -1,7 +1,7 @@
 // Copyright The Exchequer Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package flags_test
+package serving_test
 
 import (
 	"io"
@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/exchequer-dev/exchequer/cmd/internal/flags"
+	"github.com/exchequer-dev/exchequer/cmd/internal/flags/serving"
 )
 
 func TestWhereOneTimeStateIsKept(t *testing.T) {
@@ -38,16 +39,16 @@ func TestWhereOneTimeStateIsKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var s flags.Store
+			var s serving.Store
 			f := pflag.NewFlagSet("test", pflag.ContinueOnError)
 			f.SetOutput(io.Discard)
-			s.Add(f, flags.StoreNone)
+			s.Add(f, serving.StoreNone)
 			err := flags.Parse(f, test.args, nil, s.Check)
 			if test.want == "" {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if shared, err := s.Redis(nil); err != nil || (shared != nil) != (s.Kind == flags.StoreRedis) {
+				if shared, err := s.Redis(nil); err != nil || (shared != nil) != (s.Kind == serving.StoreRedis) {
 					t.Errorf("%v, %v", shared, err)
 				}
 				return
