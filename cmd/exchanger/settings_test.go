@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/exchequer-dev/exchequer/cmd/internal/flags"
 	"github.com/exchequer-dev/exchequer/cmd/internal/flags/serving"
 )
 
