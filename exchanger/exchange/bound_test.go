@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"maps"
+	"net/url"
 	"testing"
 	"time"
 
@@ -123,4 +124,26 @@ func TestATokenIsBoundToACertificateThatIsGoodNow(t *testing.T) {
 	refused(t, ask(another), policy.SubjectBinding)
 	w.advance(61 * time.Minute)
 	refused(t, ask(cert), policy.SubjectBinding)
+}
+
+func TestNobodyLocksOutACertificateOrAPublicClient(t *testing.T) {
+	t.Parallel()
+	const phone = "shop/phone"
+	w, key := newWorld(t), dpopKey(t)
+	w.change(func(s *policy.Spec) {
+		s.Clients = append(s.Clients, policy.Client{ID: phone, Namespace: "shop", Name: "phone", TokenService: mainService, TokenExchange: true, Public: true})
+		for i := range s.Policies {
+			s.Policies[i].Clients = append(s.Policies[i].Clients, phone)
+			s.Policies[i].PublicClients = []string{phone}
+		}
+	})
+	// More often than an address may guess for one client, and less than for all.
+	for range 60 {
+		refused(t, w.exchange(form(w.token(nil), url.Values{"client_id": {phone}, "client_secret": {"guess"}})), policy.ClientCredentials)
+	}
+	refused(t, w.exchange(form(w.token(nil), url.Values{"client_id": {phone}, "client_secret": {"guess"}})), policy.RateLimited)
+	bound := w.token(claims{"aud": phone, "cnf": map[string]any{"jkt": key.KeyID()}})
+	call := w.call(form(bound, url.Values{"client_id": {phone}, "client_secret": nil}))
+	call.DPoP = []string{w.proofOf(key, nil)}
+	granted(t, w.use.Exchange(t.Context(), call))
 }

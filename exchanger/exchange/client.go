@@ -10,6 +10,7 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/clientauth"
 	"github.com/exchequer-dev/exchequer/exchanger/oauth"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
+	"github.com/exchequer-dev/exchequer/exchanger/proof/certname"
 )
 
 func (x *exchange) authenticate(ctx context.Context) *policy.Refusal {
@@ -33,6 +34,12 @@ func (x *exchange) authenticate(ctx context.Context) *policy.Refusal {
 		// itself alone, and nobody else who comes from the same address.
 		x.assertion = sha256.Sum256([]byte(c.Assertion))
 		id = string(x.assertion[:])
+	} else if c.ClientSecret == "" && !c.BasicPresent {
+		// The same for a certificate. Without any credential there is nothing to guess:
+		// whoever names a public client must not lock out all others who do.
+		if id = ""; c.Certificate != nil {
+			id = certname.Thumbprint(c.Certificate.Leaf)
+		}
 	}
 	if x.Failures != nil && !x.Failures.Allow(id, x.call.Peer, x.now) {
 		return limited("too many failed authentications")

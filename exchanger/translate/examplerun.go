@@ -46,7 +46,7 @@ type ExampleResult struct {
 // one that there is.
 //
 // The class of the subject token is what the example says, whatever its claims look
-// like. Of an issuer of the member kubernetes, whose tokens are of class JWT,
+// like. Of an issuer of the member kubernetes or spiffe, whose tokens are of class JWT,
 // AccessToken means JWT; of our own tokens, which are access tokens, JWT means that.
 // With issuer self, the claims are those of our own token, with sub as it was
 // mapped; username, groups and extra among them are the sealed facts.
@@ -175,7 +175,7 @@ func (x *example) identify(svc *policy.TokenService) (*policy.Token, *policy.Ref
 	}
 	typ := "jwt"
 	switch {
-	case i.Spec().Kind == policy.IssuerKubernetes:
+	case i.Spec().Kind == policy.IssuerKubernetes, i.Spec().Kind == policy.IssuerSPIFFE:
 		typ = ""
 		if x.class == policy.ClassAccessToken {
 			x.class = policy.ClassJWT
