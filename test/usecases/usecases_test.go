@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -195,12 +194,15 @@ func (p *page) elsewhere(text string) string {
 				return "127.0.0.1:" + port
 			}
 		}
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			p.t.Fatal(err)
 		}
 		defer func() { _ = l.Close() }()
-		port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port) //nolint:errcheck // it is one
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		if err != nil {
+			p.t.Fatal(err)
+		}
 		p.env = append(p.env, key+"="+port)
 		return "127.0.0.1:" + port
 	})
@@ -263,7 +265,7 @@ func (p *page) start(b *block) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	c := exec.Command("bash", "-c", "exec "+strings.TrimSpace(b.text)) //nolint:noctx // ended by the cleanup
+	c := exec.Command("bash", "-c", "exec "+strings.TrimSpace(b.text))
 	c.Dir, c.Env, c.Stdout, c.Stderr = root, p.env, log, log
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	began := time.Now().Unix()
