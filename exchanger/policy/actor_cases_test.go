@@ -187,8 +187,10 @@ func actorChainCases() map[string]decideCase {
 		"rules of the policy see it as the actor":      {own(func(p *Policy, _ *Request) { p.Rules = []Rule{{Expression: "actor corp:bob"}} }), refusedBy("rules", PolicyRule)},
 		"what act says and what is sealed must be one": {own(func(_ *Policy, r *Request) { r.Subject.Act = told("doctor") }), refusedBy("actor", TokenMalformed)},
 		"what is sealed without act is no actor":       {own(func(_ *Policy, r *Request) { r.Subject.Actors = nil }), refusedBy("actor", TokenMalformed)},
-		"R27: a further actor nests the one before": {own(func(_ *Policy, r *Request) { r.Actor, r.ActorAs = bot(), AsJWT }),
-			withAct(`{"act":` + nurseAct + `,` + botAct[1:])},
+		"R27: a further actor nests the one before": {
+			own(func(_ *Policy, r *Request) { r.Actor, r.ActorAs = bot(), AsJWT }),
+			withAct(`{"act":` + nurseAct + `,` + botAct[1:]),
+		},
 		"both actors are judged, the new one and the current one": {own(func(p *Policy, r *Request) {
 			r.Actor, r.ActorAs = bot(), AsJWT
 			p.Actor.Issuers = []string{"k8s"}
@@ -212,14 +214,18 @@ func actorChainCases() map[string]decideCase {
 		"F205: the service's own cap":                         {foreign(nested(5), func(p *Policy, _ *Request) { p.Actor.MaxDepth = 8 }), refusedBy("actorChain", ActorDepth)},
 		"F141: a chain deeper than anybody reads":             {foreign(nested(16), func(p *Policy, _ *Request) { p.Actor.MaxDepth = 8 }), refusedBy("actor", ActorDepth)},
 		"a foreign token tells of an actor of its own issuer": {foreign(told("nurse"), same), withAct(nurseAct)},
-		"a foreign token's issuer must be one that may tell of actors": {foreign(told("nurse"), func(p *Policy, _ *Request) { p.Actor.Issuers = []string{"k8s"} }),
-			refusedBy("actorNamed", ActorIssuer)},
+		"a foreign token's issuer must be one that may tell of actors": {
+			foreign(told("nurse"), func(p *Policy, _ *Request) { p.Actor.Issuers = []string{"k8s"} }),
+			refusedBy("actorNamed", ActorIssuer),
+		},
 		"a foreign token's issuer must be trusted for actors": {func(s *Spec, r *Request) {
 			foreign(told("nurse"), same)(s, r)
 			issuerNamed(s, "corp").ForActor = false
 		}, refusedBy("actorNamed", ActorIssuer)},
-		"a foreign token tells of an actor of another named issuer": {foreign(map[string]any{"iss": "https://k8s.example", "sub": "bot"}, same),
-			withAct(`{"iss":"https://k8s.example","sub":"bot"}`)},
+		"a foreign token tells of an actor of another named issuer": {
+			foreign(map[string]any{"iss": "https://k8s.example", "sub": "bot"}, same),
+			withAct(`{"iss":"https://k8s.example","sub":"bot"}`),
+		},
 		"a foreign token tells of an actor of nobody's": {foreign(map[string]any{"iss": "https://evil.example", "sub": "bot"}, same), refusedBy("actorNamed", ActorIssuer)},
 		"a rule over facts that nobody verified errs":   {foreign(told("nurse"), func(p *Policy, _ *Request) { p.Actor.Rules = []Rule{{Expression: "actor corp:nurse"}} }), unableBy("actorRules", ActorRule)},
 		"F141: act without sub":                         {foreign(map[string]any{"iss": "https://corp.example"}, same), refusedBy("actor", TokenMalformed)},
@@ -228,8 +234,10 @@ func actorChainCases() map[string]decideCase {
 		"F141: act inside act that is no object":        {foreign(map[string]any{"iss": "https://corp.example", "sub": "nurse", "act": "x"}, same), refusedBy("actor", TokenMalformed)},
 		"F141: act that repeats itself":                 {foreign(map[string]any{"iss": "https://corp.example", "sub": "nurse", "act": told("nurse")}, same), refusedBy("actorChain", ActorLoop)},
 		"F141: act that is the subject":                 {foreign(told("alice"), same), refusedBy("actorChain", ActorLoop)},
-		"R29: exp and aud inside act mean nothing, and are carried as they came": {foreign(map[string]any{"iss": "https://corp.example", "sub": "nurse", "exp": int64(1), "aud": "x"}, same),
-			withAct(`{"aud":"x","exp":1,"iss":"https://corp.example","sub":"nurse"}`)},
+		"R29: exp and aud inside act mean nothing, and are carried as they came": {
+			foreign(map[string]any{"iss": "https://corp.example", "sub": "nurse", "exp": int64(1), "aud": "x"}, same),
+			withAct(`{"aud":"x","exp":1,"iss":"https://corp.example","sub":"nurse"}`),
+		},
 		"a raw actor came through a token of ours, and its first issuer may tell of actors": {own(func(_ *Policy, r *Request) {
 			r.Subject.Actors = []Actor{{RawIssuer: "https://corp.example", RawSubject: "nurse"}}
 		}), withAct(nurseAct)},

@@ -202,7 +202,8 @@ func (j *judging) impersonationStands() *Refusal {
 	if !ok {
 		return deny(ImpersonationGrant, "ImpersonationGrant "+t.Under+", under which the subject token was made, is not in force")
 	}
-	why, s := "", g.spec
+	var why string
+	s := g.spec
 	switch {
 	case !s.inForceAt(j.request.Now):
 		why = "now is not between notBefore and notAfter"

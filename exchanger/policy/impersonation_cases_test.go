@@ -86,10 +86,14 @@ func impersonationCases() map[string]decideCase {
 		"requested_subject and an actor token say two things": {asks("corp:boss", func(_ *ImpersonationGrantSpec, _ *Spec, r *Request) {
 			r.Actor, r.ActorAs = bot(), AsJWT
 		}), refused},
-		"with Delegation, act names who asked": {asks("corp:boss", func(g *ImpersonationGrantSpec, _ *Spec, _ *Request) { g.Delegation = true }),
-			withAct(`{"client_id":"shop/frontend","iss":"https://corp.example","sub":"sam"}`)},
-		"with Delegation, act names whose actor token it was": {asksWith(func(g *ImpersonationGrantSpec, _ *Spec, _ *Request) { g.Delegation = true }),
-			withAct(`{"client_id":"shop/frontend","iss":"https://corp.example","sub":"sam"}`)},
+		"with Delegation, act names who asked": {
+			asks("corp:boss", func(g *ImpersonationGrantSpec, _ *Spec, _ *Request) { g.Delegation = true }),
+			withAct(`{"client_id":"shop/frontend","iss":"https://corp.example","sub":"sam"}`),
+		},
+		"with Delegation, act names whose actor token it was": {
+			asksWith(func(g *ImpersonationGrantSpec, _ *Spec, _ *Request) { g.Delegation = true }),
+			withAct(`{"client_id":"shop/frontend","iss":"https://corp.example","sub":"sam"}`),
+		},
 		"rules are about the requested subject": {asks("corp:boss", func(_ *ImpersonationGrantSpec, s *Spec, _ *Request) {
 			policyNamed(s, "images").SubjectRules = []Rule{{Expression: "group corp:directors"}}
 		}), by(supporterClaim)},

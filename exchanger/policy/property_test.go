@@ -102,9 +102,7 @@ func drawWorld(t *rapid.T) *Spec {
 // drawOthers draws who may act, and whether anybody may be impersonated.
 func drawOthers(t *rapid.T, p *Policy) {
 	p.Impersonation = rapid.IntRange(0, 2).Draw(t, "impersonation") == 1
-	switch use := rapid.SampledFrom([]ActorUse{ActorsForbidden, ActorsOptional, ActorsOptional, ActorsRequired}).Draw(t, "use"); use {
-	case ActorsForbidden:
-	default:
+	if use := rapid.SampledFrom([]ActorUse{ActorsForbidden, ActorsOptional, ActorsOptional, ActorsRequired}).Draw(t, "use"); use != ActorsForbidden {
 		p.Actor = ActorPolicy{
 			Use: use, Issuers: []string{"corp", "k8s"}, SelfOrigins: []string{"corp"}, Audience: AudienceRule{Match: AudienceClient},
 			MaxDepth: rapid.IntRange(1, 3).Draw(t, "depth"), HonorMayAct: rapid.Bool().Draw(t, "honor"),

@@ -44,7 +44,7 @@ func (x *example) readActor(a *v1alpha1.ExampleActor, origins func() []string) e
 
 // form refuses what the endpoint refuses before it looks at anything else.
 func (x *example) form() *policy.Refusal {
-	detail := ""
+	var detail string
 	switch g := x.given; {
 	case g.RequestedSubject != "" && g.Actor != nil:
 		detail = "requested_subject and actor_token: each says who impersonates; send one of them"
