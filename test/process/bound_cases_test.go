@@ -68,6 +68,11 @@ func TestATokenIsBoundToTheKeyOfAProof(t *testing.T) {
 		b.send(t, a).refused(http.StatusBadRequest, "invalid_request", "SubjectBinding")
 		b.send(t, a.head("DPoP", alice.proof(b.htu()))).boundTo("DPoP", alice.cnf()["cnf"].(map[string]any))
 	})
+	t.Run("F135: a bound token of another client is refused, with its proof too", func(t *testing.T) {
+		t.Parallel()
+		// Keycloak's testSenderConstrainedTokenRejection.
+		one(t, alice, b.user("shop-worker", alice.cnf())).refused(http.StatusBadRequest, "invalid_request", "SubjectAudience")
+	})
 	t.Run("F144: what nobody knows of cnf refuses", func(t *testing.T) {
 		t.Parallel()
 		token := b.user("shop-gateway", claims{"cnf": map[string]any{"jkt": alice.jkt, "kid": "x"}})

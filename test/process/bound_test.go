@@ -236,6 +236,12 @@ type bound struct {
 // newBound starts the exchange, with TLS unless told otherwise.
 func newBound(t *testing.T, plain bool, flags ...string) *bound {
 	t.Helper()
+	return newBoundWith(t, plain, "", flags...)
+}
+
+// newBoundWith has further manifests.
+func newBoundWith(t *testing.T, plain bool, manifests string, flags ...string) *bound {
+	t.Helper()
 	b := &bound{roots: x509.NewCertPool()}
 	for _, d := range []struct {
 		to   **spiffe.Domain
@@ -265,6 +271,9 @@ func newBound(t *testing.T, plain bool, flags ...string) *bound {
 	w.words["$ISSUER"], w.words["$AUTHORITY"], w.words["$BUNDLE"] = b.issuer, string(authority), keysAlone(t, b.domain.Bundle())
 	w.words["$PINNED"] = base64.RawURLEncoding.EncodeToString(sum[:])
 	w.write("all.yaml", boundManifests)
+	if manifests != "" {
+		w.write("more.yaml", manifests)
+	}
 	flags = append(flags, "--listen", fmt.Sprintf("127.0.0.1:%d", port))
 	if !plain {
 		cert, key := b.files(t, b.certificate(t, b.authority, &x509.Certificate{DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}))
