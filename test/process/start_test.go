@@ -75,22 +75,6 @@ func TestF345AWrongInvocationEndsWithCodeTwo(t *testing.T) {
 
 // served are things of the API that this program knows and does not serve yet.
 var notServed = map[string]struct{ object, text string }{
-	"an actor": {"ExchangePolicy/media/x", `
-kind: ExchangePolicy
-metadata: {namespace: media, name: x}
-spec:
-  clients: [{namespace: shop, name: app}]
-  subject: {issuers: [{name: corp}]}
-  actor: {use: Required, issuers: [{name: corp}]}
-  target: {clients: [{name: contacts-resource}], scopes: []}`},
-	"impersonation": {"ExchangePolicy/media/x", `
-kind: ExchangePolicy
-metadata: {namespace: media, name: x}
-spec:
-  clients: [{namespace: shop, name: app}]
-  subject: {issuers: [{name: corp}]}
-  impersonation: Allowed
-  target: {clients: [{name: contacts-resource}], scopes: []}`},
 	"refresh tokens": {"ExchangePolicy/media/x", `
 kind: ExchangePolicy
 metadata: {namespace: media, name: x}
@@ -150,15 +134,6 @@ metadata: {name: x}
 spec:
   issuer: https://other.example.com
   signing: {source: External, external: {address: "unix:///run/signer.sock"}}`},
-	"an impersonation grant": {"ImpersonationGrant/x", `
-kind: ImpersonationGrant
-metadata: {name: x}
-spec:
-  impersonators: {clients: [{namespace: shop, name: app}], groups: ["corp:support"]}
-  subjects: {groups: ["corp:customers"]}
-  subjectFrom: [SubjectToken]
-  targets: {clients: [{namespace: media, name: images-resource}], scopes: [images]}
-  notAfter: "2030-01-31T00:00:00Z"`},
 	"an external target": {"ExternalTarget/x", `
 kind: ExternalTarget
 metadata: {name: x}
