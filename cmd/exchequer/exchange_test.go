@@ -153,6 +153,10 @@ func TestADecisionCanBeReplayedFromItsRecord(t *testing.T) {
 			if got.Outcome != want.Outcome || got.Reason != want.Reason || got.Check != want.Check || got.Detail != want.Detail || got.Subject.Subject != want.Subject.Subject {
 				t.Errorf("replayed %+v\nrecorded %+v", got, want)
 			}
+			byRecord := live(t, "", "explain", "--correlation-id", r.CorrelationID, "--audit", records, "--manifests", dir, "--subject-token", token, "-o", "json")
+			if e := decode[explanation](t, byRecord.out); byRecord.code != again.code || e.Recorded == nil || !e.Recorded.Same || e.Outcome != want.Outcome {
+				t.Errorf("by its record alone: exit code %d, %+v", byRecord.code, e.Recorded)
+			}
 			if want.Allowed && !slices.Equal(got.Token.Policies, want.Token.Policies) {
 				t.Errorf("replayed %v, recorded %v", got.Token.Policies, want.Token.Policies)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/exchequer-dev/exchequer/cmd/internal/ui"
+	"github.com/exchequer-dev/exchequer/exchanger/audit"
 )
 
 // explainFlags are how a request, or the record of one, is given.
@@ -26,6 +27,8 @@ type explainFlags struct {
 	cluster                            bool
 	api                                clusterFlags
 	correlationID, audit               string
+	// recorded is the record whose request is decided again, nil for none.
+	recorded *audit.Record
 }
 
 func newExplainCommand(now func() time.Time) *cobra.Command {
@@ -55,9 +58,13 @@ With --cluster it decides by the objects of a cluster, read with your own rights
 Secrets are not read, and nobody's decision hangs on them.
 
 With --correlation-id it looks up what the endpoint did instead: the error of a
-refused request carries that ID, and the audit record with it has the reason.
+refused request carries that ID, and the audit record with it has the reason. With
+--manifests or --cluster besides, and the subject token, the request is decided
+again as it is recorded, at the time of then, and what comes out is compared with
+the record.
 
-Exit codes: 0 allowed; 1 refused; 2 wrong usage; 3 the cluster does not answer.`,
+Exit codes: 0 allowed; 1 refused, or not as it is recorded; 2 wrong usage; 3 the
+cluster does not answer.`,
 		Example: `  exchequer explain --manifests ./manifests --client shop/frontend --issuer corp \
     --subject-claims alice.json --audience media/images-resource --scope images
   exchequer explain --manifests ./manifests --client shop/frontend --subject-token token.jwt \
@@ -68,7 +75,9 @@ Exit codes: 0 allowed; 1 refused; 2 wrong usage; 3 the cluster does not answer.`
     --audience media/images-resource
   exchequer explain --manifests ./manifests --client helpdesk/console --issuer corp \
     --subject-claims sam.json --requested-subject corp:carla --reason "ticket 7" --audience shop/api
-  exchequer explain --correlation-id 7kq2m4x9 --audit audit.log`,
+  exchequer explain --correlation-id 7kq2m4x9 --audit audit.log
+  exchequer explain --correlation-id 7kq2m4x9 --audit audit.log --manifests ./manifests-of-then \
+    --subject-token token.jwt`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			r, err := explain(c, &f, now)
@@ -80,7 +89,7 @@ Exit codes: 0 allowed; 1 refused; 2 wrong usage; 3 the cluster does not answer.`
 			} else {
 				r.print(ui.NewScreen(c.OutOrStdout(), os.Getenv))
 			}
-			if err == nil && !r.Allowed {
+			if err == nil && (!r.Allowed || r.Recorded != nil && !r.Recorded.Same) {
 				return answerNo()
 			}
 			return err
@@ -124,12 +133,16 @@ func explain(c *cobra.Command, f *explainFlags, now func() time.Time) (*explanat
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	if f.correlationID != "" {
+	if f.correlationID != "" && !f.replays() {
 		return explainRecord(c.InOrStdin(), f)
 	}
 	var r *explanation
 	err := ui.Progress(c.ErrOrStderr(), "read what decides", func() (err error) {
-		r, err = explainRequest(c.Context(), c.InOrStdin(), f, now)
+		if f.replays() {
+			r, err = f.replay(c.Context(), c.InOrStdin(), now)
+		} else {
+			r, err = explainRequest(c.Context(), c.InOrStdin(), f, now)
+		}
 		return err
 	})
 	return r, err
@@ -144,9 +157,10 @@ func (f *explainFlags) check() error {
 		return usage("standard input (-) can be only one of them")
 	case (f.correlationID == "") != (f.audit == ""):
 		return usage("--correlation-id and --audit belong together: the ID of a request, and the file of records to find it in")
-	case f.correlationID != "" && (f.manifests != "" || f.cluster || f.client != "" || f.subjectClaims != "" || f.subjectToken != ""):
-		return usage("--correlation-id looks up what happened, the other flags ask what would happen: use one of the two")
-	case f.correlationID != "":
+	case f.correlationID != "" && !f.replays() && (f.client != "" || f.subjectClaims != "" || f.subjectToken != ""):
+		return usage("--correlation-id looks up what happened, the other flags ask what would happen: use one of the two; " +
+			"with --manifests or --cluster, what happened is decided again")
+	case f.correlationID != "" && !f.replays():
 		return nil
 	case f.manifests == "" && !f.cluster:
 		return usage("--manifests DIR is missing: what to decide by; or --cluster")
@@ -154,7 +168,7 @@ func (f *explainFlags) check() error {
 		return usage("--manifests and --cluster: use one of the two")
 	case f.api.given() && !f.cluster:
 		return usage("--kubeconfig and --context go with --cluster")
-	case f.client == "":
+	case f.client == "" && !f.replays():
 		return usage("--client is missing: who asks")
 	case (f.subjectClaims == "") == (f.subjectToken == ""):
 		return usage("expected exactly one of --subject-claims and --subject-token")
@@ -162,6 +176,8 @@ func (f *explainFlags) check() error {
 		return usage("--issuer is missing: whose claims these are, a TrustedIssuer's name or self")
 	case f.subjectToken != "" && f.origin != "":
 		return usage("--origin goes with --subject-claims: a token of ours carries its origin")
+	case f.replays():
+		return f.checkReplay()
 	}
 	return nil
 }

@@ -19,8 +19,17 @@ import (
 // each, and a trace of 16 times 100 policies of 200 bytes, are below 512 KiB.
 const maxRecord = 512 << 10
 
-// explainRecord finds the record of a request in an audit file.
+// explainRecord tells what the record of a request says.
 func explainRecord(stdin io.Reader, f *explainFlags) (*explanation, error) {
+	record, err := f.record(stdin)
+	if err != nil {
+		return nil, err
+	}
+	return recordExplanation(record), nil
+}
+
+// record finds the record of a request in an audit file.
+func (f *explainFlags) record(stdin io.Reader) (*audit.Record, error) {
 	from := stdin
 	if f.audit != "-" {
 		file, err := os.Open(f.audit)
@@ -30,11 +39,7 @@ func explainRecord(stdin io.Reader, f *explainFlags) (*explanation, error) {
 		defer func() { _ = file.Close() }()
 		from = file
 	}
-	record, err := findRecord(from, f.correlationID)
-	if err != nil {
-		return nil, err
-	}
-	return recordExplanation(record), nil
+	return findRecord(from, f.correlationID)
 }
 
 // findRecord reads line by line. Lines that are no records, such as other

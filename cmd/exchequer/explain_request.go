@@ -37,6 +37,12 @@ func explainRequest(ctx context.Context, stdin io.Reader, f *explainFlags, now f
 	if err != nil {
 		return nil, err
 	}
+	if f.recorded != nil {
+		f.audience, f.resource = apart(f.audience, m.Spec.Clients, f.tokenService)
+		if err := sameToken(f.recorded, x.token); err != nil {
+			return nil, err
+		}
+	}
 	x.report = &explanation{
 		Time: x.now, Client: f.client,
 		Asked: asked{Audience: f.audience, Resource: f.resource, Scope: x.scopes, TokenType: x.wanted, Subject: x.requestedSubject, Reason: x.reason},

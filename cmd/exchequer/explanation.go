@@ -33,6 +33,8 @@ type explanation struct {
 	Checks  []explainedCheck     `json:"requestChecks,omitempty"`
 	Targets []policy.TargetTrace `json:"targets,omitempty"`
 	Token   *explainedToken      `json:"token,omitempty"`
+	// Recorded is what the record says of a request that was decided again.
+	Recorded *recorded `json:"recorded,omitempty"`
 	// Notes are what a reader must know to trust the answer.
 	Notes []string `json:"notes,omitempty"`
 }
