@@ -138,6 +138,20 @@ func TestWhatIsAboutToChangeAgainIsWrittenLater(t *testing.T) {
 	}
 }
 
+func TestATokenServiceTellsTheCertificateOfItsAssertions(t *testing.T) {
+	t.Parallel()
+	v := &status.Verdict{Said: said(1, "d1"), Service: &status.Service{Certificate: "PEM"}}
+	next, _ := status.Next(&unstructured.Unstructured{Object: map[string]any{}}, v, &status.World{Now: noon})
+	if next["samlCertificate"] != "PEM" {
+		t.Errorf("%v", next)
+	}
+	v.Service.Certificate = ""
+	next, _ = status.Next(&unstructured.Unstructured{Object: map[string]any{"status": map[string]any{"samlCertificate": "PEM"}}}, v, &status.World{Now: noon})
+	if _, there := next["samlCertificate"]; there {
+		t.Error("a key that makes no XML signatures has the certificate of the one before it")
+	}
+}
+
 // F263: whatever a status holds, it is read without harm.
 func TestF263AnyStoredStatusIsReadWithoutHarm(t *testing.T) {
 	t.Parallel()
