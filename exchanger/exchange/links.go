@@ -26,7 +26,7 @@ const (
 	linkDue = 60 * time.Second
 	// linkTurn is how long one replica has to renew a token, before another tries: a
 	// question takes 5 s at most.
-	linkTurn = 10 * time.Second
+	linkTurn = 15 * time.Second
 )
 
 // link is a user's token of a provider, as it is stored, sealed.
