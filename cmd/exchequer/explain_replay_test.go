@@ -68,9 +68,9 @@ func TestF358ARecordedRequestIsDecidedAgain(t *testing.T) {
 		want string
 	}{
 		"F358: another token is not that of the request": {[]string{"--subject-token", mint(`["staff", "press"]`)}, "no such SHA-256"},
-		"F358: who asked stands in the record":            {[]string{"--subject-token", token, "--client", "shop/other"}, "--client: the record says"},
-		"F358: and when":                                  {[]string{"--subject-token", token, "--time", "2030-01-01T12:00:00Z"}, "--time: the record says"},
-		"F358: the token does not stand there":            {nil, "expected exactly one of --subject-claims and --subject-token"},
+		"F358: who asked stands in the record":           {[]string{"--subject-token", token, "--client", "shop/other"}, "--client: the record says"},
+		"F358: and when":                                 {[]string{"--subject-token", token, "--time", "2030-01-01T12:00:00Z"}, "--time: the record says"},
+		"F358: the token does not stand there":           {nil, "expected exactly one of --subject-claims and --subject-token"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
