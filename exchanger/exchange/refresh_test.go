@@ -4,6 +4,7 @@
 package exchange_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"maps"
 	"net/url"
@@ -319,4 +320,22 @@ func TestOpaqueTokensAreRenewedAsOpaqueTokens(t *testing.T) {
 		t.Fatalf("%+v", next)
 	}
 	granted(t, w.exchange(onward(next.AccessToken)))
+}
+
+func TestManyGroupsAreKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, lasting(policy.RefreshOffline))
+	w.change(func(s *policy.Spec) { s.Services[0].TokenBytes = 16 << 10 })
+	groups := []string{"staff"}
+	for range 150 {
+		groups = append(groups, rand.Text()) // as directories name them
+	}
+	v := form(w.token(claims{"groups": groups}), wanting(wantRefresh))
+	r := granted(t, w.exchange(v))
+	w.change(func(s *policy.Spec) {
+		policyOf(s, "app-gets-images").SubjectRules = []policy.Rule{{Expression: "size(subject.groups) == 151"}}
+	})
+	for range 3 {
+		r = granted(t, w.exchange(renewing(r.RefreshToken, nil)))
+	}
 }

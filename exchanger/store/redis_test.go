@@ -4,6 +4,10 @@
 package store_test
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,5 +71,46 @@ func TestRedisKeepsTheContractOfStores(t *testing.T) {
 			Now:     server.Now,
 			Unit:    10 * time.Millisecond,
 		})
+	})
+}
+
+func BenchmarkRedisOnce(b *testing.B) {
+	server := redis.Start(b, redis.Options{})
+	r := newRedis(b, patient(server))
+	var n atomic.Int64
+	once := func() {
+		if fresh, err := r.Once(b.Context(), store.ClientAssertion, fmt.Sprint("owner", n.Load()%8), fmt.Sprint(n.Add(1)), time.Now().Add(time.Hour)); !fresh || err != nil {
+			b.Error(fresh, err)
+		}
+	}
+	b.Run("one after the other", func(b *testing.B) {
+		for b.Loop() {
+			once()
+		}
+	})
+	b.Run("many at once", func(b *testing.B) {
+		b.SetParallelism(16)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				once()
+			}
+		})
+	})
+	b.Run("memory", func(b *testing.B) {
+		used := func() float64 {
+			for line := range strings.Lines(server.Info()) {
+				if value, ok := strings.CutPrefix(line, "used_memory:"); ok {
+					bytes, _ := strconv.ParseFloat(strings.TrimSpace(value), 64)
+					return bytes
+				}
+			}
+			return 0
+		}
+		const uses = 20_000
+		before := used()
+		for range uses {
+			once()
+		}
+		b.ReportMetric((used()-before)/uses, "bytes/use")
 	})
 }
