@@ -67,11 +67,11 @@ func formRefusals() map[string]refusal {
 		"R2 F26: no grant_type":          form(with("grant_type"), "FormInvalid"),
 		"F26: another grant_type":        {with("grant_type", "authorization_code"), bad, "unsupported_grant_type", "GrantUnsupported"},
 		"F26: the grant in capitals":     {with("grant_type", strings.ToUpper(grantExchange)), bad, "unsupported_grant_type", "GrantUnsupported"},
-		"the refresh grant":              {with("grant_type", "refresh_token"), bad, "unsupported_grant_type", "GrantUnsupported"},
+		"another grant's parameters":     form(with("grant_type", "refresh_token"), "ParameterUnsupported"),
 		"R7 F30: no subject_token":       form(with("subject_token"), "FormInvalid"),
 		"F29: an empty subject_token":    form(with("subject_token", ""), "FormInvalid"),
 		"R8 F30: no subject_token_type":  form(with("subject_token_type"), "FormInvalid"),
-		"F32: an unknown type":           form(with("subject_token_type", "urn:example:mine"), "FormInvalid"),
+		"F32: an unknown type":           form(with("subject_token_type", "urn:example:mine"), "IssuerUnknown"),
 		"R26: a JWT as SAML":             form(with("subject_token_type", "urn:ietf:params:oauth:token-type:saml2"), "TokenMalformed"),
 		"a refresh token as the subject": form(with("subject_token_type", typeRefresh), "FormInvalid"),
 		"F31 R10: an actor without type": form(with("actor_token", "a.b.c"), "FormInvalid"),
@@ -91,8 +91,11 @@ func formRefusals() map[string]refusal {
 		"F51: a token in quotes":            form(func(s *server) *asking { return s.ask(`"` + s.user() + `"`).app().images() }, "TokenMalformed"),
 		"F51: a token and a line break":     form(func(s *server) *asking { return s.ask(s.user() + "\n").app().images() }, "FormInvalid"),
 		"F49: a parameter in other letters": form(func(s *server) *asking { return images(s).with("subject_token").with("Subject_Token", s.user()) }, "FormInvalid"),
-		"a DPoP proof":                      form(func(s *server) *asking { return images(s).head("DPoP", "a.b.c") }, "ParameterUnsupported"),
-		"F46, F201: requested_subject":      form(with("requested_subject", "corp:boss"), "ParameterUnsupported"),
+		"a DPoP proof that is none":         {func(s *server) *asking { return images(s).head("DPoP", "a.b.c") }, bad, "invalid_dpop_proof", "ProofInvalid"},
+		"a proof for a token that is none":  {with("subject_token_proof", "x"), bad, "invalid_dpop_proof", "ProofInvalid"},
+		"F46, F201: requested_subject":      form(with("requested_subject", "corp:boss"), "ImpersonationForbidden"),
+		"a reason for nothing":              form(with("reason", "x"), "FormInvalid"),
+		"a key for no hand-over":            form(with("handover_jkt", "x"), "FormInvalid"),
 		"R11: an actor token": form(func(s *server) *asking {
 			return images(s).with("actor_token", s.user()).with("actor_token_type", typeAccess)
 		}, "ActorForbidden"),
@@ -101,7 +104,7 @@ func formRefusals() map[string]refusal {
 	}
 	for _, name := range []string{
 		"requested_issuer", "subject_issuer", "authorization_details", "request", "request_uri", "assertion", "code", "username", "password",
-		"claims", "dpop_jkt", "refresh_token", "reason", "subject_token_proof", "handover_jkt",
+		"claims", "dpop_jkt", "refresh_token",
 	} {
 		cases["F45 F47: "+name] = form(with(name, "x"), "ParameterUnsupported")
 	}
@@ -222,28 +225,28 @@ func TestTheTransportIsStrict(t *testing.T) {
 		header             http.Header
 		want               int
 	}{
-		"F1: GET":                        {http.MethodGet, "/token", "", head(none), http.StatusMethodNotAllowed},
-		"F1: GET with the parameters":    {http.MethodGet, "/token?" + good(), "", head(none), http.StatusMethodNotAllowed},
-		"F2: parameters in the query":    {http.MethodPost, "/token?" + good(), "", head(none), bad},
-		"F3: one parameter in both":      {http.MethodPost, "/token?scope=images", good(), head(none), bad},
-		"F4: JSON":                       {http.MethodPost, "/token", `{"grant_type":"x"}`, head(func(h http.Header) { h.Set("Content-Type", "application/json") }), http.StatusUnsupportedMediaType},
-		"F4: multipart":                  {http.MethodPost, "/token", good(), head(func(h http.Header) { h.Set("Content-Type", "multipart/form-data; boundary=x") }), http.StatusUnsupportedMediaType},
-		"F4: no content type":            {http.MethodPost, "/token", good(), head(func(h http.Header) { h.Del("Content-Type") }), http.StatusUnsupportedMediaType},
-		"F5: UTF-16":                     {http.MethodPost, "/token", good(), head(func(h http.Header) { h.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-16") }), http.StatusUnsupportedMediaType},
-		"F5: UTF-8, said so":             {http.MethodPost, "/token", good(), head(func(h http.Header) { h.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8") }), http.StatusOK},
-		"F6: a body of 64 KiB and one":   {http.MethodPost, "/token", good() + "&x=" + strings.Repeat("x", 64<<10), head(none), http.StatusRequestEntityTooLarge},
-		"F11: too many parameters":       {http.MethodPost, "/token", good() + strings.Repeat("&x=", 100), head(none), bad},
-		"F12: a broken escape":           {http.MethodPost, "/token", good() + "&x=%zz", head(none), bad},
-		"F13: a semicolon":               {http.MethodPost, "/token", strings.ReplaceAll(good(), "&", ";"), head(none), bad},
-		"F15: a compressed body":         {http.MethodPost, "/token", good(), head(func(h http.Header) { h.Set("Content-Encoding", "gzip") }), http.StatusUnsupportedMediaType},
-		"F23: a slash at the end":        {http.MethodPost, "/token/", good(), head(none), http.StatusNotFound},
-		"F23: two slashes":               {http.MethodPost, "//token", good(), head(none), http.StatusNotFound},
-		"F23: capitals":                  {http.MethodPost, "/TOKEN", good(), head(none), http.StatusNotFound},
-		"two Authorization headers":      {http.MethodPost, "/token", good(), head(func(h http.Header) { h.Add("Authorization", h.Get("Authorization")) }), bad},
-		"as it should be":                {http.MethodPost, "/token", good(), head(none), http.StatusOK},
-		"F10: a header of 100 KiB":       {http.MethodPost, "/token", good(), head(func(h http.Header) { h.Set("X-Long", strings.Repeat("x", 100<<10)) }), http.StatusRequestHeaderFieldsTooLarge},
-		"introspection is not there yet": {http.MethodPost, "/introspect", good(), head(none), http.StatusNotFound},
-		"revocation is not there yet":    {http.MethodPost, "/revoke", good(), head(none), http.StatusNotFound},
+		"F1: GET":                      {http.MethodGet, "/token", "", head(none), http.StatusMethodNotAllowed},
+		"F1: GET with the parameters":  {http.MethodGet, "/token?" + good(), "", head(none), http.StatusMethodNotAllowed},
+		"F2: parameters in the query":  {http.MethodPost, "/token?" + good(), "", head(none), bad},
+		"F3: one parameter in both":    {http.MethodPost, "/token?scope=images", good(), head(none), bad},
+		"F4: JSON":                     {http.MethodPost, "/token", `{"grant_type":"x"}`, head(func(h http.Header) { h.Set("Content-Type", "application/json") }), http.StatusUnsupportedMediaType},
+		"F4: multipart":                {http.MethodPost, "/token", good(), head(func(h http.Header) { h.Set("Content-Type", "multipart/form-data; boundary=x") }), http.StatusUnsupportedMediaType},
+		"F4: no content type":          {http.MethodPost, "/token", good(), head(func(h http.Header) { h.Del("Content-Type") }), http.StatusUnsupportedMediaType},
+		"F5: UTF-16":                   {http.MethodPost, "/token", good(), head(func(h http.Header) { h.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-16") }), http.StatusUnsupportedMediaType},
+		"F5: UTF-8, said so":           {http.MethodPost, "/token", good(), head(func(h http.Header) { h.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8") }), http.StatusOK},
+		"F6: a body of 64 KiB and one": {http.MethodPost, "/token", good() + "&x=" + strings.Repeat("x", 64<<10), head(none), http.StatusRequestEntityTooLarge},
+		"F11: too many parameters":     {http.MethodPost, "/token", good() + strings.Repeat("&x=", 100), head(none), bad},
+		"F12: a broken escape":         {http.MethodPost, "/token", good() + "&x=%zz", head(none), bad},
+		"F13: a semicolon":             {http.MethodPost, "/token", strings.ReplaceAll(good(), "&", ";"), head(none), bad},
+		"F15: a compressed body":       {http.MethodPost, "/token", good(), head(func(h http.Header) { h.Set("Content-Encoding", "gzip") }), http.StatusUnsupportedMediaType},
+		"F23: a slash at the end":      {http.MethodPost, "/token/", good(), head(none), http.StatusNotFound},
+		"F23: two slashes":             {http.MethodPost, "//token", good(), head(none), http.StatusNotFound},
+		"F23: capitals":                {http.MethodPost, "/TOKEN", good(), head(none), http.StatusNotFound},
+		"two Authorization headers":    {http.MethodPost, "/token", good(), head(func(h http.Header) { h.Add("Authorization", h.Get("Authorization")) }), bad},
+		"as it should be":              {http.MethodPost, "/token", good(), head(none), http.StatusOK},
+		"F10: a header of 100 KiB":     {http.MethodPost, "/token", good(), head(func(h http.Header) { h.Set("X-Long", strings.Repeat("x", 100<<10)) }), http.StatusRequestHeaderFieldsTooLarge},
+		"introspection without token":  {http.MethodPost, "/introspect", good(), head(none), bad},
+		"revocation without token":     {http.MethodPost, "/revoke", good(), head(none), bad},
 	} {
 		r, err := s.do(tc.method, "", tc.path, tc.body, tc.header)
 		if err != nil {
