@@ -49,14 +49,34 @@ func (j *judging) impersonationGranted() *Refusal {
 	return nil
 }
 
-// impersonationGrants are the grants that are tried, one at a time: those that name
-// the client, by name, where somebody may be impersonated; else none, once.
+// impersonationGrants are the grants that are tried, one at a time and by name, where
+// somebody may be impersonated: those that fit as far as no policy, no subject and no
+// expression has a say. Where none does, it is the one that came nearest, so that the
+// refusal can say what stood against it; and none, once, where nobody asks for any.
 func (d *deciding) impersonationGrants() []*impersonationGrant {
-	list := d.service.grantsOf[d.client.spec.ID]
-	if len(list) == 0 || d.request.RequestedSubject == "" && d.request.Actor == nil {
+	r := d.request
+	person := r.Actor
+	if r.RequestedSubject != "" {
+		person = r.Subject
+	}
+	if person == nil {
 		return []*impersonationGrant{nil}
 	}
-	return list
+	var fit []*impersonationGrant
+	var nearest *impersonationGrant
+	came := -1
+	for _, g := range d.service.grantsOf[d.client.spec.ID] {
+		stage, ref := d.fits(g.spec, person)
+		if ref == nil {
+			fit = append(fit, g)
+		} else if stage > came {
+			nearest, came = g, stage
+		}
+	}
+	if len(fit) > 0 {
+		return fit
+	}
+	return []*impersonationGrant{nearest}
 }
 
 // grantStages are more than a grant can come through.
@@ -104,13 +124,12 @@ func (j *judging) impersonationUses() *Refusal {
 	return nil
 }
 
-// mayImpersonate holds one grant against the request. The stage says how far it got.
-// What the grant says of the subject comes last, so that an answer tells nothing of
-// subjects to whom the grant is of no use.
-func (j *judging) mayImpersonate(g *impersonationGrant, person *Token) (*under, int, *Refusal) {
-	r, s := j.request, g.spec
-	refuse := func(stage int, reason Reason, detail string) (*under, int, *Refusal) {
-		return nil, stage, deny(reason, "ImpersonationGrant "+s.Name+": "+detail)
+// fits holds one grant against the request, as far as that takes neither a policy nor
+// the subject. The stage says how far it got.
+func (d *deciding) fits(s *ImpersonationGrantSpec, person *Token) (int, *Refusal) {
+	r := d.request
+	refuse := func(stage int, reason Reason, detail string) (int, *Refusal) {
+		return stage, deny(reason, "ImpersonationGrant "+s.Name+": "+detail)
 	}
 	switch {
 	case r.RequestedSubject != "" && !s.FromRequest:
@@ -119,22 +138,36 @@ func (j *judging) mayImpersonate(g *impersonationGrant, person *Token) (*under, 
 		return refuse(0, ImpersonationGrant, "subjectFrom does not have SubjectToken")
 	case !s.inForceAt(r.Now):
 		return refuse(1, ImpersonationGrant, "now is not between notBefore and notAfter")
-	case !j.coveredBy(s):
+	case !d.coveredBy(s):
 		return refuse(2, ImpersonationGrant, "targets does not have every target of the request")
 	case !among(person.Subject, person.Groups, s.Subjects, s.Groups):
 		return refuse(3, ImpersonationGrant, "impersonators has neither the person nor a group of theirs")
 	case s.ReasonRequired && strings.TrimSpace(r.Reason) == "":
 		return refuse(4, ImpersonationReason, "it wants a reason, and the request gives none")
 	}
+	return 5, nil
+}
+
+// mayImpersonate holds one grant against the request. What the grant says of the
+// subject comes last, so that an answer tells nothing of subjects to whom the grant is
+// of no use.
+func (j *judging) mayImpersonate(g *impersonationGrant, person *Token) (*under, int, *Refusal) {
+	s := g.spec
+	if stage, ref := j.fits(s, person); ref != nil {
+		return nil, stage, ref
+	}
+	refuse := func(why string) (*under, int, *Refusal) {
+		return nil, 5, deny(ImpersonationGrant, "ImpersonationGrant "+s.Name+": "+why)
+	}
 	subject := j.wanted(s)
 	switch {
 	case subject == nil:
-		return refuse(5, ImpersonationGrant, "the requested subject is not known")
+		return refuse("the requested subject is not known")
 	case subject.Subject == person.Subject:
-		return refuse(5, ImpersonationGrant, "the subject is the impersonator")
+		return refuse("the subject is the impersonator")
 	}
 	if why := s.mayBe(subject.Subject, subject.Groups); why != "" {
-		return refuse(5, ImpersonationGrant, why)
+		return refuse(why)
 	}
 	seen := j.facts
 	seen.Subject, seen.Actor = subject, person
