@@ -24,7 +24,7 @@ func (x *exchange) verifyProof(context.Context) *policy.Refusal {
 		x.proof.X5T = certname.Thumbprint(c.Leaf)
 	}
 	if len(x.call.DPoP) > 0 {
-		held, ref := x.Proofs.DPoP(svc, proof.Endpoints(svc, "token"), x.call.DPoP, []string{p.SubjectToken, p.ActorToken}, x.now)
+		held, ref := x.Proofs.DPoP(svc, proof.Endpoints(svc, endpointOf(x.call.Ask)), x.call.DPoP, []string{p.SubjectToken, p.ActorToken}, x.now)
 		if ref != nil {
 			return ref
 		}
@@ -45,6 +45,14 @@ func (x *exchange) verifyProof(context.Context) *policy.Refusal {
 	x.proof.SubjectJKT = held.JKT
 	x.possession(held)
 	return nil
+}
+
+// endpointOf is what stands behind the issuer in the address that a proof is for.
+func endpointOf(ask oauth.Ask) string {
+	if ask == oauth.AskLink {
+		return "links"
+	}
+	return "token"
 }
 
 // possession uses a proof up before the client's own credential: a client that is
