@@ -145,6 +145,9 @@ func (j *judging) actorHolds(a *Actor, facts *Token) *Refusal {
 // acts twice or for himself. It is a limit, and no access control: who acted before
 // decides nothing (RFC 8693 section 4.1).
 func (j *judging) actorChainBounded() *Refusal {
+	if j.request.Actor == nil && len(j.before) == 0 {
+		return nil
+	}
 	all := make([]Actor, 0, len(j.before)+2)
 	all = append(all, j.request.Subject.asActor(""))
 	if j.request.Actor != nil {
