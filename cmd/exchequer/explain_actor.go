@@ -53,11 +53,13 @@ func (x *explainer) decideActor() (*policy.Token, *policy.Refusal, error) {
 
 // presentedAs is how an actor token of a class is presented.
 func presentedAs(c policy.Class) policy.PresentedAs {
-	switch c { //nolint:exhaustive // --actor takes JWTs
+	switch c { //nolint:exhaustive // --actor takes JWTs and assertions
 	case policy.ClassIDToken:
 		return policy.AsIDToken
 	case policy.ClassJWT:
 		return policy.AsJWT
+	case policy.ClassSAML2:
+		return policy.AsSAML2
 	}
 	return policy.AsAccessToken
 }

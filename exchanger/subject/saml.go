@@ -96,7 +96,7 @@ func (v *Verifier) believe(ctx context.Context, ti *policy.TrustedIssuer, docume
 		case err != nil:
 			return nil, &policy.Refusal{Outcome: policy.Unable, Reason: policy.KeysUnavailable, Detail: "the keys of TrustedIssuer " + ti.Name() + " cannot be told now"}
 		}
-		said, _, err := document.Verify(publicKeys(set))
+		said, _, err := document.Verify(PublicKeys(set))
 		if err == nil {
 			return said, nil
 		}
@@ -111,7 +111,8 @@ func (v *Verifier) believe(ctx context.Context, ti *policy.TrustedIssuer, docume
 	}
 }
 
-func publicKeys(set *jose.KeySet) []crypto.PublicKey {
+// PublicKeys are the keys of a set as signatures of assertions are verified with them.
+func PublicKeys(set *jose.KeySet) []crypto.PublicKey {
 	var keys []crypto.PublicKey
 	for _, kid := range set.KeyIDs() {
 		key, _ := set.Key(kid)
