@@ -51,7 +51,7 @@ func (c *compilation) externals(spec *Spec) error {
 			return err
 		}
 		p := s.policy()
-		g := &grantPolicy{spec: p, ref: externalPrefix + s.Name}
+		g := &grantPolicy{spec: p, ref: ExternalRef(s.Name)}
 		for _, r := range [...]struct {
 			to   *[]compiledRule
 			from []Rule
@@ -60,7 +60,7 @@ func (c *compilation) externals(spec *Spec) error {
 				return fmt.Errorf("external target %s: %w", s.Name, err)
 			}
 		}
-		id := externalPrefix + s.Name
+		id := ExternalRef(s.Name)
 		tg := &target{client: &Client{ID: id, Name: s.Name, TokenService: s.TokenService}, party: &Party{ID: id, Name: s.Name}, external: s}
 		for _, a := range s.Audiences {
 			if other, dup := svc.byAudience[a]; dup {
@@ -98,7 +98,7 @@ func (e *External) policy() *Policy {
 	return &Policy{
 		Name: e.Name, TokenService: e.TokenService, Clients: e.Clients, SubjectIssuers: e.SubjectIssuers, SelfOrigins: e.SelfOrigins,
 		SubjectClasses: e.SubjectClasses, SubjectAudience: e.SubjectAudience, SubjectRules: e.SubjectRules, Actor: e.Actor,
-		Targets: []string{externalPrefix + e.Name}, DefaultScopesSet: true, TokenTypes: types, Lifetime: e.Lifetime, Rules: e.Rules,
+		Targets: []string{ExternalRef(e.Name)}, DefaultScopesSet: true, TokenTypes: types, Lifetime: e.Lifetime, Rules: e.Rules,
 	}
 }
 
@@ -183,6 +183,9 @@ func (d *deciding) goOutside(g *Grant) {
 // LinkedAudiences are names of the external targets that hand out users' tokens of a
 // provider, one for each, in the order of the targets' names.
 func (t *TokenService) LinkedAudiences(provider string) []string { return t.linked[provider] }
+
+// ExternalRef is what decisions and records call an external target.
+func ExternalRef(name string) string { return externalPrefix + name }
 
 // IsExternal says whether a policy's or target's reference is that of an
 // ExternalTarget, and its name.

@@ -263,7 +263,7 @@ func (m *Metrics) Snapshot(spec *policy.Spec, revision uint64, compile time.Dura
 	next := known{
 		services: make(map[string]bool, len(spec.Services)),
 		clients:  make(map[serviceClient]bool, len(spec.Clients)),
-		policies: make(map[string]bool, len(spec.Policies)),
+		policies: make(map[string]bool, len(spec.Policies)+len(spec.Externals)),
 	}
 	for i := range spec.Services {
 		next.services[spec.Services[i].Name] = true
@@ -276,6 +276,10 @@ func (m *Metrics) Snapshot(spec *policy.Spec, revision uint64, compile time.Dura
 	}
 	for i := range spec.Policies {
 		next.policies[spec.Policies[i].Namespace+"/"+spec.Policies[i].Name] = true
+	}
+	for i := range spec.Externals {
+		// Each is its own policy, by the name that decisions have for it.
+		next.policies[policy.ExternalRef(spec.Externals[i].Name)] = true
 	}
 	issuers := make(map[string]bool, len(spec.Issuers))
 	for i := range spec.Issuers {

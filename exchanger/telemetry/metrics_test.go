@@ -180,6 +180,20 @@ func TestSeriesOfRemovedObjectsAreDeleted(t *testing.T) {
 	expect(t, m, `exchequer_policy_decisions_total{namespace=,outcome=allowed,policy=} 1`)
 }
 
+func TestAnExternalTargetCountsAsAPolicyOfItsName(t *testing.T) {
+	t.Parallel()
+	m := NewMetrics()
+	s := spec()
+	s.Externals = []policy.External{{Name: "partner", TokenService: "default"}}
+	m.Snapshot(s, 1, 0)
+	r := record("shop/frontend", policy.Allowed, "")
+	r.Targets = []policy.TargetPolicy{{Target: policy.ExternalRef("partner"), Policy: policy.ExternalRef("partner")}}
+	m.Observe(r)
+	expect(t, m, `exchequer_policy_decisions_total{namespace=ExternalTarget,outcome=allowed,policy=partner} 1`)
+	m.Snapshot(spec(), 2, 0)
+	refuse(t, m, "partner")
+}
+
 func TestNoCallerMakesASeries(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics()
