@@ -197,6 +197,7 @@ func TestASecretIsNeverTheValueOfAFlag(t *testing.T) {
 		"subject-token": "FILE", "subject-token-file": "FILE", "subject-token-type": "TYPE", "requested-token-type": "TYPE", "token-type": "CLASS",
 		"token-service": "NAME", "client-secret-file": "FILE", "assertion-file": "FILE", "assertion-audience": "AUD", "private-key": "FILE",
 		"key": "FILE", "keys": "DIR", "new-key": "", "dpop-key": "FILE", "subject-token-proof-file": "FILE",
+		"actor-token-file": "FILE", "actor-token-type": "TYPE", "token-file": "FILE",
 		"proof-jkt": "THUMBPRINT", "proof-x5t": "THUMBPRINT", "received-proof-jkt": "THUMBPRINT",
 	}
 	for name, c := range every() {

@@ -150,7 +150,7 @@ func TestR40BothMetadataDocumentsSayTheSame(t *testing.T) {
 	if m.Issuer != sts || m.Token != sts+"/token" || m.JWKS != sts+"/jwks" {
 		t.Errorf("issuer %q, token_endpoint %q, jwks_uri %q", m.Issuer, m.Token, m.JWKS)
 	}
-	if !slices.Equal(m.Grants, []string{grantExchange, grantBearer}) || m.Response == nil {
+	if !slices.Equal(m.Grants, []string{grantExchange, grantBearer, "refresh_token"}) || m.Response == nil {
 		t.Errorf("grants %v, response types %v", m.Grants, m.Response)
 	}
 	if !slices.Equal(m.Methods, []string{"client_secret_basic", "client_secret_post", "private_key_jwt"}) {
