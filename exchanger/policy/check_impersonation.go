@@ -282,7 +282,9 @@ func (t *TokenService) homeOf(subject string) *TrustedIssuer {
 				return i
 			}
 		case prefix == "":
-			rest = i
+			if rest == nil || rest.spec.Suspended {
+				rest = i // of suspended ones nobody knows more than the name
+			}
 		case strings.HasPrefix(subject, prefix):
 			return i
 		}
