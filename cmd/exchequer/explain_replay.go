@@ -39,6 +39,7 @@ func (f *explainFlags) checkReplay() error {
 		"--client": f.client != "", "--token-service": f.tokenService != "", "--audience": len(f.audience) > 0, "--resource": len(f.resource) > 0,
 		"--scope": f.scope != "", "--requested-token-type": f.requestedTokenType != "", "--time": f.at != "",
 		"--requested-subject": f.requestedSubject != "", "--reason": f.reason != "",
+		"--proof-jkt": f.proofJKT != "", "--proof-x5t": f.proofX5T != "", "--received-proof-jkt": f.receivedJKT != "",
 	} {
 		if given {
 			return usage("%s: the record says who asked for what, and when: leave it out", flag)
@@ -59,6 +60,8 @@ func (f *explainFlags) replay(ctx context.Context, stdin io.Reader, now func() t
 	switch {
 	case record.Grant != oauth.GrantTokenExchange:
 		return nil, usage("--correlation-id: only exchanges can be decided again, and that request was none (grant %q)", record.Grant)
+	case strings.HasPrefix(record.Proof.JKT+record.Proof.X5T, "~"):
+		return nil, usage("--correlation-id: the record has pseudonyms in the place of the keys that were proved, so that nobody can decide it again")
 	case strings.HasPrefix(record.RequestedSubject, "~"):
 		return nil, usage("--correlation-id: the record has a pseudonym in the place of the requested subject, so that nobody can decide it again")
 	}
@@ -66,6 +69,7 @@ func (f *explainFlags) replay(ctx context.Context, stdin io.Reader, now func() t
 	again.client, again.tokenService, again.at = record.Client, record.TokenService, record.Time.Format(time.RFC3339Nano)
 	again.scope, again.requestedTokenType = strings.Join(record.ScopeAsked, " "), tokenTypeOf(record.TokenType)
 	again.requestedSubject, again.reason = record.RequestedSubject, record.StatedReason
+	again.proofJKT, again.proofX5T, again.receivedJKT = record.Proof.JKT, record.Proof.X5T, record.Proof.SubjectJKT
 	again.audience, again.recorded = record.Audiences, record
 	r, err := explainRequest(ctx, stdin, &again, now)
 	if err != nil {

@@ -63,6 +63,7 @@ func (r *Record) AppendJSON(dst []byte) []byte {
 	if r.StatedReason != "" {
 		dst = appendMember(dst, `,"statedReason":`, r.StatedReason)
 	}
+	dst = appendProof(dst, r.Proof)
 	if r.Outcome != policy.Allowed {
 		dst = r.appendRefusal(dst)
 	}
@@ -108,6 +109,25 @@ func appendPolicy(dst []byte, p *policy.PolicyTrace) []byte {
 		dst = appendMember(dst, `,"reason":`, string(p.Reason))
 		dst = appendMember(dst, `,"check":`, p.Check)
 		dst = appendMember(dst, `,"detail":`, p.Detail)
+	}
+	return append(dst, '}')
+}
+
+// appendProof writes the keys by the names that cnf has for them; received is that of
+// the subject_token_proof, handover the one that a hand-over token is bound to.
+func appendProof(dst []byte, p policy.Proof) []byte {
+	if p == (policy.Proof{}) {
+		return dst
+	}
+	dst = append(dst, `,"proof":`...)
+	next := byte('{')
+	for _, m := range [...]struct{ key, value string }{
+		{`"jkt":`, p.JKT}, {`"x5t#S256":`, p.X5T}, {`"received":`, p.SubjectJKT}, {`"handover":`, p.HandoverJKT},
+	} {
+		if m.value != "" {
+			dst = appendMember(append(dst, next), m.key, m.value)
+			next = ','
+		}
 	}
 	return append(dst, '}')
 }

@@ -38,9 +38,15 @@ type line struct {
 	DurationMicros int64                 `json:"durationMicros"`
 	Requested      string                `json:"requestedSubject"`
 	StatedReason   string                `json:"statedReason"`
-	Check          string                `json:"check"`
-	Detail         string                `json:"detail"`
-	Trace          []policy.TargetTrace  `json:"trace"`
+	Proof          struct {
+		JKT      string `json:"jkt"`
+		X5T      string `json:"x5t#S256"`
+		Received string `json:"received"`
+		Handover string `json:"handover"`
+	} `json:"proof"`
+	Check  string               `json:"check"`
+	Detail string               `json:"detail"`
+	Trace  []policy.TargetTrace `json:"trace"`
 }
 
 // Parse reads one line that [Record.AppendJSON] wrote. Everything that was asked
@@ -54,6 +60,7 @@ func Parse(b []byte) (*Record, error) {
 		Time: l.Time, CorrelationID: l.CorrelationID, Reason: l.Reason, TokenService: l.TokenService,
 		Client: l.Client, Subject: l.Subject, Actor: l.Actor, Impersonator: l.Impersonator,
 		RequestedSubject: l.Requested, StatedReason: l.StatedReason,
+		Proof:   policy.Proof{JKT: l.Proof.JKT, X5T: l.Proof.X5T, SubjectJKT: l.Proof.Received, HandoverJKT: l.Proof.Handover},
 		Targets: l.Targets, Grant: l.Grant, Audiences: l.Audience,
 		ScopeAsked: l.ScopeAsked, ScopeGranted: l.ScopeGranted, TokenType: l.TokenType, Revision: l.Revision,
 		KeyID: l.KeyID, TokenID: l.TokenID, Transaction: l.Transaction,

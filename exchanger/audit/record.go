@@ -30,8 +30,11 @@ type Record struct {
 	// why; they are written when the request has them.
 	RequestedSubject string
 	StatedReason     string
-	Targets          []policy.TargetPolicy
-	Grant            string
+	// Proof has the keys that the request proved to have; it is written when there
+	// are any.
+	Proof   policy.Proof
+	Targets []policy.TargetPolicy
+	Grant   string
 	// Endpoint is which endpoint was asked, empty for the token endpoint. It is not
 	// written: Grant has the same word.
 	Endpoint string

@@ -22,6 +22,7 @@ func full() *Record {
 		Outcome: policy.Allowed, TokenService: "default", Client: "shop/frontend",
 		Subject: Identity{"corp", "corp:alice"}, Actor: Identity{"self", "shop/api"},
 		Impersonator: &Impersonator{"https://corp.example", "bob", "helpdesk/console", "shop/support"}, RequestedSubject: "corp:boss", StatedReason: "ticket 7",
+		Proof:     policy.Proof{JKT: "key-1", X5T: "cert-1", SubjectJKT: "key-2", HandoverJKT: "key-3"},
 		Targets:   []policy.TargetPolicy{{Target: "media/images-resource", Policy: "media/frontend-gets-images"}},
 		Grant:     "urn:ietf:params:oauth:grant-type:token-exchange",
 		Audiences: []string{"media/images-resource"}, Resources: []string{"https://images.media.example"},
@@ -39,7 +40,8 @@ func TestARecordHasTheKeysOfTheContractInOrder(t *testing.T) {
 		`"targets":[{"target":"media/images-resource","policy":"media/frontend-gets-images"}],"grant":"urn:ietf:params:oauth:grant-type:token-exchange",` +
 		`"audience":["media/images-resource","https://images.media.example"],"scopeAsked":["images","contacts"],"scopeGranted":["images"],` +
 		`"tokenType":"AccessToken","revision":812,"kid":"k1","jti":"j1","txn":"t1",` +
-		`"tokensIn":["3c469e9d6c5875d37a43f353d4f88e61fcf812c66eee3457465a40b0da4153e0"],"durationMicros":181,"requestedSubject":"corp:boss","statedReason":"ticket 7"}`
+		`"tokensIn":["3c469e9d6c5875d37a43f353d4f88e61fcf812c66eee3457465a40b0da4153e0"],"durationMicros":181,"requestedSubject":"corp:boss","statedReason":"ticket 7",` +
+		`"proof":{"jkt":"key-1","x5t#S256":"cert-1","received":"key-2","handover":"key-3"}}`
 	if got := string(full().AppendJSON(nil)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -14,7 +14,8 @@ import (
 // PersonalKeys lists the keys of a record that tell of a person, as a fresh slice.
 // All other keys tell of workloads, of the request or of the decision.
 func PersonalKeys() []string {
-	return []string{"subject.sub", "actor.sub", "impersonator.sub", "requestedSubject", "statedReason"}
+	return []string{"subject.sub", "actor.sub", "impersonator.sub", "requestedSubject", "statedReason",
+		"proof.jkt", "proof.x5t#S256", "proof.received", "proof.handover"}
 }
 
 // leastKey is what a redaction key must have at least: as much as the MAC is worth.
@@ -44,6 +45,9 @@ func (d *Redactor) Redact(r *Record) *Record {
 	c.Subject.Subject = d.pseudonym(c.Subject.Subject)
 	c.Actor.Subject = d.pseudonym(c.Actor.Subject)
 	c.RequestedSubject, c.StatedReason = d.pseudonym(c.RequestedSubject), d.pseudonym(c.StatedReason)
+	for _, key := range [...]*string{&c.Proof.JKT, &c.Proof.X5T, &c.Proof.SubjectJKT, &c.Proof.HandoverJKT} {
+		*key = d.pseudonym(*key)
+	}
 	if c.Impersonator != nil {
 		im := *c.Impersonator
 		im.Subject = d.pseudonym(im.Subject)

@@ -33,6 +33,10 @@ func TestF359PersonalDataIsDeclaredAndCanBeReplaced(t *testing.T) {
 
 		`"requestedSubject":"corp:boss"`: `"requestedSubject":"` + d.pseudonym("corp:boss") + `"`,
 		`"statedReason":"ticket 7"`:      `"statedReason":"` + d.pseudonym("ticket 7") + `"`,
+		`"jkt":"key-1"`:                  `"jkt":"` + d.pseudonym("key-1") + `"`,
+		`"x5t#S256":"cert-1"`:            `"x5t#S256":"` + d.pseudonym("cert-1") + `"`,
+		`"received":"key-2"`:             `"received":"` + d.pseudonym("key-2") + `"`,
+		`"handover":"key-3"`:             `"handover":"` + d.pseudonym("key-3") + `"`,
 	} {
 		if !strings.Contains(want, value) {
 			t.Fatalf("the record lacks %s", value)

@@ -16,6 +16,7 @@ import (
 // verifyProof verifies what the request proves to possess: a DPoP key, a client
 // certificate, or both. What it used up once is used up at the end.
 func (x *exchange) verifyProof(context.Context) *policy.Refusal {
+	defer func() { x.record.Proof = x.proof }()
 	p, svc := x.params, x.call.Service
 	x.proof.HandoverJKT = p.HandoverJKT
 	if c := certificateOf(x.call); c != nil && c.Alone(x.now) == nil {
