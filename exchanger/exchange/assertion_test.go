@@ -263,6 +263,8 @@ func TestAnAssertionIsUsedOnce(t *testing.T) {
 		other := bearer(one, url.Values{"client_id": nil, "client_secret": nil, "client_assertion_type": {oauth.AssertionTypeJWT}, "client_assertion": {w.assertion(nil)}})
 		refused(t, w.exchange(other), policy.ReplayDetected)
 		granted(t, w.exchange(bearer(w.grantFor("JWT", claims{"jti": "two"}), nil)))
+		w.advance(3*time.Minute + 45*time.Second) // of the four that it lives
+		refused(t, w.exchange(bearer(one, nil)), policy.ReplayDetected)
 		refused(t, w.exchange(bearer(w.grantFor("JWT", claims{"jti": "one"}), nil)), policy.ReplayDetected)
 	})
 	t.Run("F291: of many requests at once with one assertion, one is answered", func(t *testing.T) {

@@ -40,6 +40,10 @@ func (x *exchange) activeFor(ctx context.Context, client string) *policy.Refusal
 		return ref
 	}
 	x.about(t)
+	if t.Class == policy.ClassTransaction {
+		// Who asks here takes what is active for an access token.
+		return &policy.Refusal{Outcome: policy.Denied, Reason: policy.TokenClass, Check: "class", Detail: "a transaction token gives access to nothing"}
+	}
 	if !x.call.Service.MayInspect(t, client) {
 		return &policy.Refusal{Outcome: policy.Denied, Reason: policy.SubjectAudience, Check: "audience", Detail: "the token is neither for the asking client nor issued to it"}
 	}

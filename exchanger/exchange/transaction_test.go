@@ -32,7 +32,7 @@ func transacting(s *policy.Spec) {
 	}
 	edge := s.Policies[1]
 	edge.Name, edge.TokenTypes, edge.Claims = "edge", []policy.TokenType{policy.TypeTransaction}, nil
-	edge.Lifetime = 30 * time.Minute
+	edge.Lifetime, s.Services[0].DefaultLifetime = 30*time.Minute, 30*time.Minute
 	inside := edge
 	inside.Name, inside.Clients = "inside", []string{signer}
 	inside.SubjectIssuers, inside.SubjectClasses = nil, []policy.Class{policy.ClassTransaction}
@@ -167,6 +167,7 @@ func TestTransactionTokensThatAreRefused(t *testing.T) {
 		"for a trust domain of nobody":                     {begin(user, url.Values{"audience": {"nobody.internal"}}), policy.TargetUnknown},
 		"where no policy gives them":                       {begin(user, url.Values{"audience": {contacts}, "scope": {"contacts"}}), policy.TokenTypeNotGranted},
 		"details that are no base64url":                    {begin(user, url.Values{"request_details": {"e30="}}), policy.FormInvalid},
+		"details with bits that mean nothing":              {begin(user, url.Values{"request_details": {"eyJhIjoxfR"}}), policy.FormInvalid},
 		"details that are no JSON":                         {begin(user, url.Values{"request_details": {"bm90"}}), policy.FormInvalid},
 		"details that are no object":                       {begin(user, url.Values{"request_details": packed([]string{"a"})}), policy.FormInvalid},
 		"details with a member twice":                      {begin(user, url.Values{"request_details": {base64.RawURLEncoding.EncodeToString([]byte(`{"a":1,"a":2}`))}}), policy.FormInvalid},
@@ -197,6 +198,12 @@ func TestTransactionTokensThatAreRefused(t *testing.T) {
 			refused(t, w.exchange(test.ask), test.want)
 		})
 	}
+	t.Run("a transaction token is not active at introspection, for whomever it is", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, transacting)
+		first := granted(t, w.exchange(begin(w.token(nil), nil))).AccessToken
+		w.isInactive(t, app, first, policy.TokenClass)
+	})
 	t.Run("scopeMode Grant does not widen a transaction token", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, transacting, func(s *policy.Spec) { s.Policies[2].AddScopes = true })

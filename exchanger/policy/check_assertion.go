@@ -67,10 +67,8 @@ func (d *deciding) assertion() *Refusal {
 		return deny(TokenMalformed, "the assertion's exp is more than 5 minutes after its iat: it is made for one request")
 	case !d.forThisService(t):
 		return deny(SubjectAudience, "the assertion's aud must be exactly one value: this issuer"+d.orAudiences())
-	case t.Class == ClassIDJAG && t.ClientID == "":
-		return deny(SubjectAudience, "the ID-JAG has no client_id: it does not say which client may use it")
 	case t.Class == ClassIDJAG && t.ClientID != d.client.spec.ID && d.issuer.aliases[t.ClientID] != d.client.spec.ID:
-		return deny(SubjectAudience, "the ID-JAG was made for another client than "+d.client.spec.ID)
+		return deny(SubjectAudience, "the ID-JAG's client_id is missing, or is another client than "+d.client.spec.ID)
 	}
 	return nil
 }

@@ -19,8 +19,8 @@ type IDJAG struct {
 }
 
 // makesIDJAG holds a request for an ID-JAG against what the draft wants of every one:
-// the client authenticates, and what it shows was made for it, where it signed the
-// user in.
+// what the client shows was made for it, where it signed the user in. That it
+// authenticates is certain: no external target admits public clients.
 func (j *judging) makesIDJAG() *Refusal {
 	t, client := j.request.Subject, j.client.spec
 	if j.request.TokenType != TypeIDJAG {
@@ -29,8 +29,6 @@ func (j *judging) makesIDJAG() *Refusal {
 	switch {
 	case !j.elsewhere():
 		return deny(TokenTypeNotGranted, "an ID-JAG is for another domain's server, which an ExternalTarget names")
-	case j.request.Client.Public:
-		return deny(ClientGrant, "ID-JAGs are for clients that authenticate, and "+client.ID+" is public")
 	case t.Class != ClassIDToken && t.Class != ClassSAML2:
 		return deny(SubjectTokenType, "an ID-JAG is made of an ID token or a SAML 2.0 assertion, and the subject token is of class "+string(t.Class))
 	case !slices.ContainsFunc(t.Audiences, func(a string) bool { return a == client.ID || j.deciding.issuer.aliases[a] == client.ID }):

@@ -27,6 +27,7 @@ func abroad() (*Spec, *Request) {
 func TestAnIDJAGIsMadeForAnotherDomain(t *testing.T) {
 	t.Parallel()
 	s, r := abroad()
+	s.Services[0].DefaultLifetime = time.Hour // which would be the ID-JAG's
 	r.Resources = []string{"https://api.other.example", "urn:other:api"}
 	d := mustCompile(t, s).Decide(r)
 	g, ok := d.Grant()
