@@ -72,8 +72,11 @@ func Active(t *policy.Token) []byte {
 		}
 	}
 	doc["active"], doc["token_type"] = true, TokenTypeBearer
-	if t.Confirmation.JKT != "" {
-		doc["token_type"] = "DPoP"
+	switch {
+	case t.Class == policy.ClassTransaction:
+		doc["token_type"] = TokenTypeNA
+	case t.Confirmation.JKT != "":
+		doc["token_type"] = TokenTypeDPoP
 	}
 	b, err := json.Marshal(doc)
 	if err != nil {
