@@ -97,6 +97,8 @@ func (w *world) policyAudience(p *grant, in *v1alpha1.AudienceRule) {
 	case match == v1alpha1.AudienceClient || p.byName():
 	case p.api.Spec.Token.Binding == v1alpha1.BindingRequire:
 		p.spec.BoundSubject = true
+	case p.kind == kindTarget:
+		p.invalid(field+".match", "%s needs every entry of clients to be a name: it lets a client exchange tokens that were not made for it", match)
 	default:
 		p.invalid(field+".match", "%s needs every entry of clients to be a name, or token.binding: Require: it lets a client exchange tokens that were not made for it", match)
 	}
