@@ -144,6 +144,14 @@ func TestATokenThatBringsItsKeyIsReadStrictly(t *testing.T) {
 			t.Errorf("found %v", err)
 		}
 	})
+	t.Run("a key above its bound", func(t *testing.T) {
+		t.Parallel()
+		jwk := map[string]any{"kty": "RSA", "e": "AQAB", "n": strings.Repeat("B", maxProofModulus+1)}
+		_, err := VerifyEmbedded(forge(t, key, proofHeader(t, key, map[string]any{"jwk": jwk}), claims), proofType, Algorithms())
+		if err == nil || !strings.Contains(err.Error(), "4096") {
+			t.Errorf("found %v", err)
+		}
+	})
 	t.Run("typ in its long form", func(t *testing.T) {
 		t.Parallel()
 		token := forge(t, key, proofHeader(t, key, map[string]any{"typ": "application/DPoP+JWT", "kid": "whatever"}), claims)
@@ -171,4 +179,20 @@ func FuzzVerifyEmbedded(f *testing.F) {
 			t.Errorf("valid %v with error %v", v.Valid(), err)
 		}
 	})
+}
+
+func BenchmarkVerifyEmbedded(b *testing.B) {
+	for _, alg := range []string{ES256, EdDSA, RS256} {
+		b.Run(alg, func(b *testing.B) {
+			token, err := SignEmbedded(keyFor(b, alg), proofType, []byte(`{"jti":"x"}`))
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if _, err := VerifyEmbedded(token, proofType, Algorithms()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
