@@ -157,7 +157,7 @@ func serve(ctx context.Context, f *serveFlags, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	dir = feed.NewDirectory(f.manifests, builder)
+	dir = feed.NewDirectory(f.manifests, builder.WithStore(f.store.Said()))
 	build, err := dir.Load()
 	if err != nil {
 		return usage("%w", err)

@@ -33,6 +33,7 @@ type Builder struct {
 	keyStatus func(issuer string) translate.KeyStatus
 	cluster   bool
 	local     *translate.LocalCluster
+	store     translate.StoreKind
 }
 
 // NewBuilder returns a builder. namespace is the operator's; keyStatus tells about
@@ -44,6 +45,13 @@ func NewBuilder(namespace string, now func() time.Time, keyStatus func(issuer st
 		return nil, fmt.Errorf("read the embedded CRDs: %w", err)
 	}
 	return &Builder{validator: v, compiler: expr.New(), namespace: namespace, now: now, keyStatus: keyStatus}, nil
+}
+
+// WithStore returns a builder whose statuses say where one-time state is kept.
+func (b *Builder) WithStore(kind translate.StoreKind) *Builder {
+	c := *b
+	c.store = kind
+	return &c
 }
 
 // ForCluster returns a builder that judges as the operator does and not as a
@@ -85,7 +93,7 @@ func (b *Builder) Build(objects []*Object, former map[string]*Object, revision u
 	g := &gathering{Builder: b, former: former, build: &Build{byRef: map[string]*Object{}, admitted: map[string]*Object{}}, twice: map[string]bool{}}
 	g.input = translate.Input{
 		Secrets: map[types.NamespacedName]map[string][]byte{}, ConfigMaps: map[types.NamespacedName]map[string]string{},
-		Namespaces: map[string]map[string]string{}, OperatorNamespace: b.namespace, Serve: !b.cluster, LocalCluster: b.local, Anywhere: b.keyStatus == nil, Now: b.now().UTC(),
+		Namespaces: map[string]map[string]string{}, OperatorNamespace: b.namespace, Serve: !b.cluster, Store: b.store, LocalCluster: b.local, Anywhere: b.keyStatus == nil, Now: b.now().UTC(),
 		Compiler: b.compiler, Check: b.compiler.Check, KeyStatus: b.keyStatus,
 		CheckKeySet: jose.CheckKeySet, CheckBundle: jose.CheckBundle,
 	}

@@ -12,6 +12,16 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
 )
 
+// StoreKind is where one-time state is kept.
+type StoreKind string
+
+// The places. The zero value is for a process that serves alone.
+const (
+	StoreMemory StoreKind = ""
+	StoreShared StoreKind = "shared"
+	StoreNone   StoreKind = "none"
+)
+
 // Input is everything that a translation depends on.
 type Input struct {
 	Objects Objects
@@ -36,6 +46,8 @@ type Input struct {
 	// Serve says that the process which translates is the one that exchanges, with
 	// no cluster: http to loopback is possible, and there is no local cluster.
 	Serve bool
+	// Store is where the process that serves keeps one-time state.
+	Store StoreKind
 	// Anywhere says that nobody serves what is translated: it is judged for people, and
 	// may be meant for a cluster. What one of the two places serves is accepted then.
 	Anywhere bool

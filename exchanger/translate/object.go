@@ -177,7 +177,7 @@ func joinProblems(list []Problem) string {
 }
 
 // status writes the object's conditions.
-func (o *object) status(serve bool) ObjectStatus {
+func (o *object) status(serve bool, store StoreKind) ObjectStatus {
 	s := ObjectStatus{
 		Conditions: make([]metav1.Condition, 0, mostConditions), Kind: o.kind, Namespace: o.namespace, Name: o.name, Generation: o.generation,
 		Unmatched: sortedSet(o.unmatched), Warnings: sortedSet(o.warnings), ClientID: o.clientID, Examples: o.examples,
@@ -203,7 +203,7 @@ func (o *object) status(serve bool) ObjectStatus {
 			s.Conditions = append(s.Conditions, *c)
 		}
 	}
-	o.running(add, serve)
+	o.running(add, serve, store)
 	s.Conditions = append(s.Conditions, Summarize(s.Conditions, o.generation))
 	return s
 }
@@ -243,7 +243,7 @@ func (o *object) acceptance(add func(kind string, status metav1.ConditionStatus,
 
 // running writes the conditions that are about the processes that serve. Where
 // they are not this one, they are for whoever watches them to say.
-func (o *object) running(add func(kind string, status metav1.ConditionStatus, reason, message string), serve bool) {
+func (o *object) running(add func(kind string, status metav1.ConditionStatus, reason, message string), serve bool, store StoreKind) {
 	if !serve {
 		if o.kind == kindService {
 			add(v1alpha1.ConditionStoreReady, metav1.ConditionUnknown, v1alpha1.ReasonPending, "not known here")
@@ -251,7 +251,13 @@ func (o *object) running(add func(kind string, status metav1.ConditionStatus, re
 		add(v1alpha1.ConditionProgrammed, metav1.ConditionUnknown, v1alpha1.ReasonPending, "not known here")
 		return
 	}
-	if o.kind == kindService {
+	switch {
+	case o.kind != kindService:
+	case store == StoreNone:
+		add(v1alpha1.ConditionStoreReady, metav1.ConditionFalse, v1alpha1.ReasonNoSharedStore, "this process keeps no one-time state (--store=none): what needs it is refused")
+	case store == StoreShared:
+		add(v1alpha1.ConditionStoreReady, metav1.ConditionTrue, v1alpha1.ReasonStoreReady, "one-time state is kept where every replica that serves sees it")
+	default:
 		add(v1alpha1.ConditionStoreReady, metav1.ConditionTrue, v1alpha1.ReasonStoreReady, "one process serves, and keeps one-time state in its memory")
 	}
 	add(v1alpha1.ConditionProgrammed, metav1.ConditionTrue, v1alpha1.ReasonProgrammed, "this process serves this generation")

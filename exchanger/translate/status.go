@@ -91,7 +91,8 @@ func Summarize(conditions []metav1.Condition, generation int64) metav1.Condition
 	for _, want := range [...]metav1.ConditionStatus{metav1.ConditionFalse, metav1.ConditionUnknown} {
 		for _, c := range conditions {
 			if c.Type == v1alpha1.ConditionReady || c.Status != want ||
-				(want == metav1.ConditionUnknown && c.Type == v1alpha1.ConditionExamplesPassed) {
+				(want == metav1.ConditionUnknown && c.Type == v1alpha1.ConditionExamplesPassed) ||
+				(want == metav1.ConditionFalse && c.Type == v1alpha1.ConditionStoreReady) { // ADR 0012
 				continue
 			}
 			ready.Status, ready.Reason, ready.Message = want, c.Reason, c.Type+": "+c.Message

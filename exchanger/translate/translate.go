@@ -278,7 +278,7 @@ func (w *world) statuses() []ObjectStatus {
 		w.verify(i)
 	}
 	for _, o := range w.objects {
-		out = append(out, o.status(w.in.Serve))
+		out = append(out, o.status(w.in.Serve, w.in.Store))
 	}
 	if !slices.IsSortedFunc(out, byObject) { // Most often it is; moving statuses about is slow.
 		slices.SortStableFunc(out, byObject)

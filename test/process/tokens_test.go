@@ -141,6 +141,7 @@ func handedOver(t *testing.T, a, b *server) {
 func TestAnIDTokenSaysWhoTheSubjectIs(t *testing.T) {
 	t.Parallel()
 	s := everyToken(t).serve("--store", "none")
+	s.said("StoreReady=False")
 	r := s.ask(s.user()).app().images().with("requested_token_type", typeID).send()
 	got := s.verify(r.allowed())
 	if r.text("issued_token_type") != typeID || r.text("token_type") != "N_A" || r.members["scope"] != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/exchequer-dev/exchequer/exchanger/store"
+	"github.com/exchequer-dev/exchequer/exchanger/translate"
 )
 
 // The values of --store.
@@ -77,6 +78,17 @@ func (s *Store) Check() error {
 		return fmt.Errorf("--store-address and what belongs to it: %w", err)
 	}
 	return nil
+}
+
+// Said is what objects' conditions say of it.
+func (s *Store) Said() translate.StoreKind {
+	switch s.Kind {
+	case StoreNone:
+		return translate.StoreNone
+	case StoreRedis:
+		return translate.StoreShared
+	}
+	return translate.StoreMemory
 }
 
 // Redis makes the shared store; nil where none was asked for.
