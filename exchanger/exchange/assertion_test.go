@@ -75,10 +75,16 @@ func TestAnAssertionIsAGrant(t *testing.T) {
 		"KC-46: an ID-JAG":                               {idJAG, nil, nil},
 		"KC-46: an ID-JAG, typ spelled out":              {"application/oauth-id-jag+jwt", claims{"client_id": app}, nil},
 		"KC-46: an ID-JAG for the client's name at corp": {idJAG, claims{"client_id": "corp-app"}, nil},
-		"an ID-JAG that names the resource": {idJAG, claims{"resource": "https://images.media.example/api"},
-			url.Values{"audience": nil, "resource": {"https://images.media.example/api"}}},
-		"an ID-JAG whose resource is the target, which is not asked for again": {idJAG, claims{"resource": []string{"https://images.media.example/api"}},
-			url.Values{"audience": nil}},
+		"an ID-JAG that names the resource": {
+			idJAG,
+			claims{"resource": "https://images.media.example/api"},
+			url.Values{"audience": nil, "resource": {"https://images.media.example/api"}},
+		},
+		"an ID-JAG whose resource is the target, which is not asked for again": {
+			idJAG,
+			claims{"resource": []string{"https://images.media.example/api"}},
+			url.Values{"audience": nil},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

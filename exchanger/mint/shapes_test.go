@@ -38,18 +38,25 @@ func TestTokensThatAreNoAccessTokensSayWhatWasGranted(t *testing.T) {
 		want   string
 		claims claims
 	}{
-		"KC-44: an ID-JAG": {policy.TypeIDJAG, nil, "oauth-id-jag+jwt",
+		"KC-44: an ID-JAG": {
+			policy.TypeIDJAG, nil, "oauth-id-jag+jwt",
 			"acr act amr aud auth_time client_id cnf exp iat impersonator iss jti may_act quota resource scope sub",
-			claims{"aud": "https://other.example", "client_id": "our-app", "resource": "https://api.other.example", "scope": "show print"}},
+			claims{"aud": "https://other.example", "client_id": "our-app", "resource": "https://api.other.example", "scope": "show print"},
+		},
 		"KC-44: an ID-JAG of little": {policy.TypeIDJAG, func(g *policy.Grant) {
 			g.Subject, g.Act, g.Impersonator, g.Claims, g.Scopes = &policy.Token{Subject: "corp:alice"}, nil, nil, nil, nil
 			g.Confirmation, g.IDJAG.Resources = policy.Confirmation{}, nil
 		}, "oauth-id-jag+jwt", "aud client_id exp iat iss jti sub", claims{"sub": "corp:alice"}},
-		"an ID-JAG for two resources": {policy.TypeIDJAG, func(g *policy.Grant) { g.IDJAG.Resources = []string{"a", "b"} }, "oauth-id-jag+jwt",
-			"acr act amr aud auth_time client_id cnf exp iat impersonator iss jti may_act quota resource scope sub", claims{"resource": []any{"a", "b"}}},
-		"a transaction token": {policy.TypeTransaction, nil, "txntoken+jwt",
+		"an ID-JAG for two resources": {
+			policy.TypeIDJAG, func(g *policy.Grant) { g.IDJAG.Resources = []string{"a", "b"} }, "oauth-id-jag+jwt",
+			"acr act amr aud auth_time client_id cnf exp iat impersonator iss jti may_act quota resource scope sub",
+			claims{"resource": []any{"a", "b"}},
+		},
+		"a transaction token": {
+			policy.TypeTransaction, nil, "txntoken+jwt",
 			"acr act amr aud auth_time cnf exp iat impersonator iss jti may_act quota rctx req_wl req_wl_chain scope sub tctx txn xqr",
-			claims{"aud": "shop.internal", "req_wl": "shop/app", "tctx": claims{"a": claims{"b": 1.0}}, "txn": "transaction"}},
+			claims{"aud": "shop.internal", "req_wl": "shop/app", "tctx": claims{"a": claims{"b": 1.0}}, "txn": "transaction"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -115,7 +115,7 @@ func (t TokenType) longest() time.Duration {
 		return maxTransactionLife
 	case TypeIDJAG:
 		return MaxAssertionLife
-	default:
-		return 0
+	case TypeAccessToken, TypeJWT, TypeIDToken, TypeSAML2, TypeHandover, TypeRefreshToken:
 	}
+	return 0
 }

@@ -57,6 +57,17 @@ func TestGoExchangesAndGoVerifies(t *testing.T) {
 			t.Errorf("%+v %+v", verified, claims)
 		}
 	})
+	t.Run("go-oidc takes an ID token of ours", func(t *testing.T) {
+		id := w.node(t, ask{
+			Library: "oauth4webapi", Client: app, Secret: appSecret, Grant: grantExchange,
+			Parameters: map[string]string{"subject_token": w.user(t, nil), "subject_token_type": typeAccess, "audience": api, "requested_token_type": typeID},
+		})
+		verified, err := provider.Verifier(&oidc.Config{ClientID: api}).Verify(ctx, id.Answer.AccessToken)
+		must(t, err)
+		if verified.Subject != "corp:alice" || id.Answer.TokenType != "n_a" {
+			t.Errorf("%+v %+v", verified, id)
+		}
+	})
 	t.Run("go-oidc does not take it for another", func(t *testing.T) {
 		if _, err := provider.Verifier(&oidc.Config{ClientID: cluster}).Verify(ctx, token.AccessToken); err == nil {
 			t.Error("it was accepted")

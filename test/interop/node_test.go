@@ -46,6 +46,7 @@ type answer struct {
 		IssuedTokenType string `json:"issued_token_type"`
 		TokenType       string `json:"token_type"`
 		Scope           string `json:"scope"`
+		RefreshToken    string `json:"refresh_token"`
 	} `json:"answer"`
 	Claims        map[string]any `json:"claims"`
 	Header        map[string]any `json:"header"`
@@ -84,6 +85,9 @@ const (
 	grantExchange   = "urn:ietf:params:oauth:grant-type:token-exchange"
 	grantJWTBearer  = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 	typeJWT         = "urn:ietf:params:oauth:token-type:jwt"
+	typeID          = "urn:ietf:params:oauth:token-type:id_token"
+	typeIDJAG       = "urn:ietf:params:oauth:token-type:id-jag"
+	typeRefresh     = "urn:ietf:params:oauth:token-type:refresh_token"
 	typeTransaction = "urn:ietf:params:oauth:token-type:txn_token"
 )
 
@@ -165,6 +169,42 @@ func TestNodeExchangesAndNodeVerifies(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	})
+	t.Run("openid-client introspects and revokes the token", func(t *testing.T) {
+		t.Parallel()
+		a := w.exchange(t, "openid-client")
+		a.Introspect, a.Revoke = true, true
+		got := w.node(t, a)
+		if got.Error != "" || got.Introspection["active"] != true || got.Introspection["sub"] != "corp:alice" || got.Revoked["active"] != false {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("openid-client gets a refresh token, and renews", func(t *testing.T) {
+		t.Parallel()
+		a := w.exchange(t, "openid-client")
+		a.Parameters["requested_token_type"] = typeRefresh
+		first := w.node(t, a)
+		if first.Error != "" || first.Answer.RefreshToken == "" {
+			t.Fatalf("%+v", first)
+		}
+		a.Grant, a.Parameters = "refresh_token", map[string]string{"refresh_token": first.Answer.RefreshToken}
+		again := w.node(t, a)
+		if again.Error != "" || again.Claims["sub"] != "corp:alice" || again.Answer.RefreshToken == first.Answer.RefreshToken {
+			t.Errorf("%+v", again)
+		}
+	})
+	t.Run("oauth4webapi gets an ID-JAG for another domain, and jose verifies it", func(t *testing.T) {
+		t.Parallel()
+		a := w.exchange(t, "oauth4webapi")
+		a.Parameters = map[string]string{
+			"subject_token": w.idToken(t), "subject_token_type": typeID, "requested_token_type": typeIDJAG,
+			"audience": "https://sts.partner.example", "resource": "https://api.partner.example", "scope": "orders",
+		}
+		a.Verify = &verify{Audience: "https://sts.partner.example", Typ: "oauth-id-jag+jwt"}
+		got := w.node(t, a)
+		if got.Error != "" || got.Claims["client_id"] != "shop-at-partner" || got.Answer.TokenType != "n_a" || got.Answer.IssuedTokenType != typeIDJAG {
+			t.Errorf("%+v", got)
+		}
+	})
 	t.Run("jose does not take an access token for another audience, nor for another typ", func(t *testing.T) {
 		t.Parallel()
 		for _, v := range []verify{{cluster, "at+jwt"}, {api, "txntoken+jwt"}} {
@@ -175,6 +215,16 @@ func TestNodeExchangesAndNodeVerifies(t *testing.T) {
 			}
 		}
 	})
+}
+
+// idToken is corp's ID token of alice's, for the app.
+func (w *world) idToken(t *testing.T) string {
+	t.Helper()
+	token, err := w.corp.MintWith(w.corp.Key(), map[string]any{"typ": "JWT"}, map[string]any{
+		"iss": w.corp.URL(), "sub": "alice", "aud": app, "nonce": "n", "jti": rand.Text(), "iat": time.Now().Unix(), "exp": time.Now().Unix() + 600,
+	})
+	must(t, err)
+	return token
 }
 
 // assertion is what corp asserts of alice, dated ahead: the service, which remembers

@@ -77,7 +77,7 @@ const (
 	signer    = "shop/signer"
 	api       = "shop/api"
 	cluster   = "shop/cluster"
-	appSecret = "the-app-has-this-secret-of-its-own-0123456789" //nolint:gosec // of a test's own client
+	appSecret = "the-app-has-this-secret-of-its-own-0123456789"
 	userScope = "orders"
 	signerKid = "signer-1"
 )
@@ -137,7 +137,8 @@ spec:
     issuers: [{name: corp}]
   target: {clients: [{name: api}], scopes: [orders]}
   token:
-    types: [AccessToken, JWT, TransactionToken]
+    types: [AccessToken, JWT, IDToken, TransactionToken]
+    refresh: Bounded
 ---
 apiVersion: exchequer.dev/v1alpha1
 kind: ExchangePolicy
@@ -149,6 +150,18 @@ spec:
     tokenTypes: [JWTBearer]
     audience: {match: Issuer}
   target: {clients: [{name: api}], scopes: [orders]}
+---
+apiVersion: exchequer.dev/v1alpha1
+kind: ExternalTarget
+metadata: {name: partner}
+spec:
+  audiences: [https://sts.partner.example]
+  clients: [{namespace: shop, name: app}]
+  subject: {issuers: [{name: corp}], tokenTypes: [IDToken]}
+  idJAG:
+    audience: https://sts.partner.example
+    clients: [{client: {namespace: shop, name: app}, clientID: shop-at-partner}]
+    scopes: [orders]
 ---
 apiVersion: exchequer.dev/v1alpha1
 kind: ExchangePolicy
