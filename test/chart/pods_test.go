@@ -274,7 +274,11 @@ func TestProgramsKnowTheFlagsThatTheyGet(t *testing.T) {
 	for deployment, d := range deployments(t, append(profile("everything-on"), "--set", "controller.extraArgs=null,exchanger.extraArgs=null")...) {
 		program := strings.TrimPrefix(deployment, "exchequer-")
 		known := map[string]bool{}
-		for _, dir := range []string{"../../cmd/" + program, "../../cmd/internal/flags", "../../cmd/internal/engine"} {
+		dirs := []string{"../../cmd/" + program, "../../cmd/internal/flags", "../../cmd/internal/engine"}
+		if program == "exchanger" {
+			dirs = append(dirs, "../../cmd/internal/flags/serving")
+		}
+		for _, dir := range dirs {
 			sources, err := filepath.Glob(filepath.Join(dir, "*.go"))
 			if err != nil {
 				t.Fatal(err)
