@@ -227,8 +227,8 @@ func (v *Verdict) storeReady(c *metav1.Condition, w *World) {
 		c.Message += "; nothing in force needs it"
 		return
 	}
-	c.Message += fmt.Sprintf(", so that client assertions (privateKeyJWT) are refused, which %d clients may send: run one replica with --store=memory "+
-		"(exchanger.replicas: 1 in the chart), or have those clients authenticate with their service account", v.Service.OneTime)
+	c.Message += fmt.Sprintf(", so that client assertions (privateKeyJWT) are refused, which %d clients may send: share a store (exchanger.store: redis in the chart), run one replica with --store=memory "+
+		"(exchanger.replicas: 1), or have those clients authenticate with their service account", v.Service.OneTime)
 }
 
 // refused is why a client is not ready that has nothing but what is good only once.

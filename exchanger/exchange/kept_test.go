@@ -6,6 +6,8 @@ package exchange_test
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/url"
 	"slices"
@@ -73,6 +75,15 @@ func TestAnOpaqueTokenStandsForAJWTThatNobodySees(t *testing.T) {
 	if !strings.HasPrefix(handle, "xqa_") || len(handle) != 47 || r.IssuedTokenType != wantAccess || r.TokenType != "Bearer" || r.ExpiresIn != 300 {
 		t.Fatalf("%+v", r)
 	}
+	t.Run("R38: whoever gets it can read nothing in it", func(t *testing.T) {
+		raw, err := base64.RawURLEncoding.DecodeString(handle[4:])
+		if err != nil || len(raw) != 32 || json.Valid(raw) {
+			t.Errorf("%x, %v", raw, err)
+		}
+		if again := granted(t, w.exchange(form(w.token(nil), nil))).AccessToken; again[:8] == handle[:8] {
+			t.Errorf("%s and %s are alike", again, handle)
+		}
+	})
 	t.Run("its target is told what it says", func(t *testing.T) {
 		doc := w.introspect(images, handle)
 		if doc["active"] != true || doc["sub"] != "corp:alice" || doc["scope"] != "images" || doc["client_id"] != app {
