@@ -39,7 +39,7 @@ func (s *settings) serve(ctx context.Context, out, errs io.Writer) error {
 	ring, clock := keys.NewFollower(), engine.NewClock()
 	records, closeAudit, err := engine.OpenAudit(engine.AuditOptions{
 		File: s.audit, Out: out, Ring: ring, Redact: s.redact, RedactKey: s.redactKey,
-		Trouble: func(what string, err error) { log.ErrorContext(ctx, what, "error", err) },
+		Trouble: func(what string, err error) { log.ErrorContext(ctx, "audit trail", "what", what, "error", err) },
 	})
 	if err != nil {
 		return err

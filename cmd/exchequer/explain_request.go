@@ -89,7 +89,7 @@ type explainer struct {
 
 // parse reads what the flags hold and point to, by the endpoint's own rules.
 func (x *explainer) parse(stdin io.Reader) error {
-	switch x.class = policy.Class(x.tokenType); x.class {
+	switch x.class = policy.Class(x.tokenType); x.class { //nolint:exhaustive // other classes cannot be explained by claims alone
 	case policy.ClassAccessToken:
 		x.as = policy.AsAccessToken
 	case policy.ClassIDToken:

@@ -14,8 +14,10 @@ import (
 // PersonalKeys lists the keys of a record that tell of a person, as a fresh slice.
 // All other keys tell of workloads, of the request or of the decision.
 func PersonalKeys() []string {
-	return []string{"subject.sub", "actor.sub", "impersonator.sub", "requestedSubject", "statedReason",
-		"proof.jkt", "proof.x5t#S256", "proof.received", "proof.handover"}
+	return []string{
+		"subject.sub", "actor.sub", "impersonator.sub", "requestedSubject", "statedReason",
+		"proof.jkt", "proof.x5t#S256", "proof.received", "proof.handover",
+	}
 }
 
 // leastKey is what a redaction key must have at least: as much as the MAC is worth.

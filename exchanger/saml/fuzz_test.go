@@ -14,9 +14,9 @@ import (
 	fake "github.com/exchequer-dev/exchequer/test/fakes/saml"
 )
 
-// FuzzAssertion takes any bytes for an assertion. The provider signed two; what
+// FuzzF242Assertion takes any bytes for an assertion. The provider signed two; what
 // is accepted says, word for word, what one of them says (F242).
-func FuzzAssertion(f *testing.F) {
+func FuzzF242Assertion(f *testing.F) {
 	idp := newIdP(f)
 	one := idp.Assertion(start, audience, recipient)
 	two := one

@@ -239,7 +239,7 @@ func (x *example) own(svc *policy.TokenService) (*policy.Token, *policy.Refusal)
 		x.class = policy.ClassAccessToken
 	}
 	typ := "jwt"
-	switch x.class {
+	switch x.class { //nolint:exhaustive // of the rest there are none of ours
 	case policy.ClassAccessToken, policy.ClassHandover:
 		typ = "at+jwt"
 	case policy.ClassTransaction:

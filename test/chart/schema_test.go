@@ -56,7 +56,7 @@ func TestF366ValuesThatCannotBeMeantAreRefused(t *testing.T) {
 		"a claim name that would end a string":      {`admission.guardrails.forbiddenClaims={x'y}`, "/admission/guardrails/forbiddenClaims/0"},
 		"F297: the memory of several replicas":      {"exchanger.store=memory", "memory of one process"},
 		"F297: the memory of replicas that scale":   {"exchanger.store=memory,exchanger.replicas=1,exchanger.autoscaling.enabled=true", "memory of one process"},
-		"F296: a store that is spoken to in plain":   {"exchanger.store=redis,redis.address=redis://redis.example:6379", "/redis/address"},
+		"F296: a store that is spoken to in plain":  {"exchanger.store=redis,redis.address=redis://redis.example:6379", "/redis/address"},
 		"a store that is nowhere":                   {"exchanger.store=redis", "needs redis.address"},
 		"a store that nothing uses":                 {"redis.address=rediss://redis.example:6379", "nothing would use it"},
 		"certificates of a Secret without name":     {"exchanger.store=redis,redis.address=rediss://redis.example:6379,redis.ca=true", "redis.secretName"},

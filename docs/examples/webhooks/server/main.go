@@ -68,7 +68,9 @@ func answering(answer func(*request) map[string]any) http.HandlerFunc {
 		}
 		v.Response, v.Request = answer(v.Request), nil
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(v)
+		if err := json.NewEncoder(w).Encode(v); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
 	}
 }
 
@@ -125,7 +127,12 @@ func token(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(out)
+	b, err := json.Marshal(out)
+	if err != nil {
+		http.Error(w, "no answer", http.StatusInternalServerError)
+		return
+	}
+	_, _ = w.Write(b)
 }
 
 // jwt is a JWT without a signature worth the name: it is read by the one who asked for
