@@ -160,11 +160,11 @@ type ExampleActor struct {
 	Claims JSON `json:"claims,omitzero"`
 }
 
-// ExampleProof is the key whose possession a request proves, by the names of
-// the members of cnf: exactly one of jkt and x5t#S256.
+// ExampleProof are the keys whose possession a request proves, by the names of
+// the members of cnf.
 //
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:MaxProperties=1
+// +kubebuilder:validation:XValidation:rule=`!has(self.received) || self.received == "" || (has(self.jkt) && self.jkt != "")`,message=`received stands beside jkt: a key that replaces another one`
 type ExampleProof struct {
 	// jkt is the thumbprint (RFC 7638) of the key of a DPoP proof.
 	//
@@ -177,6 +177,13 @@ type ExampleProof struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	X5TS256 string `json:"x5t#S256,omitempty"`
+
+	// received is the thumbprint of the key of the proof that the client received
+	// with the subject token (subject_token_proof), for a policy with binding: Rebind.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Received string `json:"received,omitempty"`
 }
 
 // ExampleResult is what must come of a request. What is absent is not compared.

@@ -77,7 +77,7 @@ func exampleChanges() map[string]change {
 		"Example: allowed for a reason":          {object: object, set: map[string]string{example + ".expect.reason": "SubjectRule"}, path: example + ".expect", message: "reason is why an exchange is refused: it needs allowed: false"},
 		"Example: the scope of a refusal":        {object: object, set: map[string]string{example + ".expect.allowed": "false"}, path: example + ".expect", message: "scope and audience are of the token: they need allowed: true"},
 		"Example: nothing expected":              {object: object, set: map[string]string{example + ".expect": "{}"}, path: example + ".expect.allowed", message: "is required"},
-		"Example: two proofs":                    {object: object, set: map[string]string{example + ".given.proof": "{jkt: a, 'x5t#S256': b}"}, path: example + ".given.proof", message: "must have at most 1 item"},
+		"Example: a received proof alone":        {object: object, set: map[string]string{example + ".given.proof": "{received: a}"}, path: example + ".given.proof", message: "received stands beside jkt: a key that replaces another one"},
 		"Example: claims that are not an object": {object: object, set: map[string]string{example + ".given.claims": "[sub]"}, path: example + ".given.claims", message: "expected an object, found a list"},
 	}
 }

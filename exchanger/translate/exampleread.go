@@ -84,8 +84,8 @@ func newExample(e *v1alpha1.Example, origins, actors func() []string) (*example,
 	if t := g.RequestedTokenType; t != "" && !slices.Contains(v1alpha1.RequestedTokenTypes(), t) {
 		return nil, fmt.Errorf("given.requestedTokenType: expected one of %s", join(v1alpha1.RequestedTokenTypes()))
 	}
-	if p := g.Proof; p != nil && (isThumbprint(p.JKT) == isThumbprint(p.X5TS256)) {
-		return nil, errors.New("given.proof: expected one of jkt and x5t#S256, a SHA-256 thumbprint of 43 base64url characters")
+	if err := readProof(g.Proof); err != nil {
+		return nil, err
 	}
 	if err := x.readActor(g.Actor, actors); err != nil {
 		return nil, err

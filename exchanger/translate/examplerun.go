@@ -286,7 +286,7 @@ func (x *example) request(svc *policy.TokenService, token, actor *policy.Token) 
 		r.Client.Public = asking.Spec().Public
 	}
 	if p := x.given.Proof; p != nil {
-		r.Proof = policy.Proof{JKT: p.JKT, X5T: p.X5TS256}
+		r.Proof = policy.Proof{JKT: p.JKT, X5T: p.X5TS256, SubjectJKT: p.Received}
 	}
 	if r.SubjectAs == policy.AsAssertion {
 		r.Grant = policy.GrantJWTBearer
