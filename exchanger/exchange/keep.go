@@ -63,10 +63,10 @@ func (x *exchange) keepBehind(ctx context.Context, g *policy.Grant, purpose stor
 	if ref != nil {
 		return ref
 	}
+	x.undo = append(x.undo, func(ctx context.Context) { _, _, _ = x.Store.Take(ctx, purpose, id) })
 	if err := x.Store.Put(ctx, purpose, x.owner(), id, sealed, g.ExpiresAt); err != nil {
 		return x.unkept(err)
 	}
-	x.undo = append(x.undo, func(ctx context.Context) { _, _, _ = x.Store.Take(ctx, purpose, id) })
 	x.token.Value = handle
 	return nil
 }

@@ -281,12 +281,17 @@ func (x *exchange) keepFamily(ctx context.Context, g *policy.Grant) *policy.Refu
 func (x *exchange) storeFamily(ctx context.Context, f *keptFamily, id string, sealed []byte, until time.Time) *policy.Refusal {
 	before := x.familySealed
 	if before == nil {
+		x.undo = append(x.undo, func(ctx context.Context) { _, _, _ = x.Store.Take(ctx, store.Refresh, id) })
 		if err := x.Store.Put(ctx, store.Refresh, x.owner(), id, sealed, until); err != nil {
 			return x.unkept(err)
 		}
-		x.undo = append(x.undo, func(ctx context.Context) { _, _, _ = x.Store.Take(ctx, store.Refresh, id) })
 		return nil
 	}
+	// The client keeps the token that it has when the answer does not leave; also when
+	// the store has done what it was asked, and its own answer was lost.
+	x.undo = append(x.undo, func(ctx context.Context) {
+		_, _ = x.Store.Swap(ctx, store.Refresh, id, sealed, before, until)
+	})
 	swapped, err := x.Store.Swap(ctx, store.Refresh, id, before, sealed, until)
 	switch {
 	case err != nil:
@@ -294,10 +299,6 @@ func (x *exchange) storeFamily(ctx context.Context, f *keptFamily, id string, se
 	case !swapped:
 		return x.copied(ctx, f) // at the same time
 	}
-	// The client keeps the token that it has when the answer does not leave.
-	x.undo = append(x.undo, func(ctx context.Context) {
-		_, _ = x.Store.Swap(ctx, store.Refresh, id, sealed, before, until)
-	})
 	return nil
 }
 

@@ -4,6 +4,7 @@
 package exchange_test
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"maps"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/exchequer-dev/exchequer/exchanger/oauth"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
+	"github.com/exchequer-dev/exchequer/exchanger/store"
 )
 
 // lasting lets tokens for images be renewed.
@@ -173,6 +175,14 @@ func TestARefreshTokenIsGoodOnce(t *testing.T) {
 		w.sink.err = errors.New("the disk is full")
 		refused(t, w.exchange(renewing(token, nil)), policy.AuditUnavailable)
 		w.sink.err = nil
+		granted(t, w.exchange(renewing(token, nil)))
+	})
+	t.Run("F288: a renewal of which nobody knows whether it was kept takes nothing away", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, lasting(policy.RefreshBounded))
+		token := w.renewable(t, nil).RefreshToken
+		w.use.Store = &unanswered{Store: w.uses}
+		refused(t, w.exchange(renewing(token, nil)), policy.StoreUnavailable)
 		granted(t, w.exchange(renewing(token, nil)))
 	})
 	t.Run("another client's is refused, and stays good", func(t *testing.T) {
@@ -338,4 +348,19 @@ func TestManyGroupsAreKept(t *testing.T) {
 	for range 3 {
 		r = granted(t, w.exchange(renewing(r.RefreshToken, nil)))
 	}
+}
+
+// unanswered is a store that does what it is asked to swap first, and does not say so.
+type unanswered struct {
+	store.Store
+	asked bool
+}
+
+func (u *unanswered) Swap(ctx context.Context, p store.Purpose, id string, old, replacement []byte, until time.Time) (bool, error) {
+	swapped, err := u.Store.Swap(ctx, p, id, old, replacement, until)
+	if !u.asked {
+		u.asked = true
+		return false, store.ErrUnavailable
+	}
+	return swapped, err
 }
