@@ -10,4 +10,7 @@
 // waits until it answers; "sh" runs in the page's shell; "json" or "text" after
 // a block is what that block prints. In an expectation, … stands for what nobody
 // can know beforehand. Everything else of a page is prose.
+//
+// Each page is run twice: on one machine as it stands, and against a cluster, where
+// what its first service serves is applied instead.
 package usecases

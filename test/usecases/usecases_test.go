@@ -72,8 +72,7 @@ func TestEveryPageRunsAsItIsWritten(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := newPage(t, blocks)
-			p.run(path)
+			newPage(t, blocks, nil).run(path)
 		})
 	}
 }
@@ -124,22 +123,30 @@ type page struct {
 	blocks []block
 	dir    string
 	env    []string
+	// cluster has the page's first service; nil when the page starts it itself.
+	cluster *installation
 }
 
-func newPage(t *testing.T, blocks []block) *page {
+func newPage(t *testing.T, blocks []block, in *installation) *page {
 	t.Helper()
-	p := &page{t: t, blocks: blocks, dir: t.TempDir()}
+	p := &page{t: t, blocks: blocks, dir: t.TempDir(), cluster: in}
 	path, err := filepath.Abs(bin)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.env = append(os.Environ(), "PATH="+path+string(os.PathListSeparator)+os.Getenv("PATH"), "TMPDIR="+p.dir, "NO_COLOR=1")
+	if in != nil {
+		p.env = append(p.env, in.environment()...)
+	}
 	for i := range p.blocks {
 		p.copyStories(p.blocks[i].text)
 		p.blocks[i].text = story.ReplaceAllStringFunc(p.elsewhere(p.blocks[i].text), func(folder string) string {
 			return filepath.Join(p.dir, folder)
 		})
 		p.blocks[i].want = p.elsewhere(p.blocks[i].want)
+		if in != nil {
+			p.blocks[i].text, p.blocks[i].want = outward(p.blocks[i].text), outward(p.blocks[i].want)
+		}
 	}
 	return p
 }
@@ -187,6 +194,9 @@ var address = regexp.MustCompile(`\b127\.0\.0\.1:(80\d\d)\b`)
 // elsewhere gives every address of the page a free port, the same one everywhere:
 // pages run at the same time, and beside whatever else there is.
 func (p *page) elsewhere(text string) string {
+	if p.cluster != nil {
+		text = overTLS(text)
+	}
 	return address.ReplaceAllStringFunc(text, func(found string) string {
 		key := "PORT_OF_" + found[len(found)-4:]
 		for _, e := range p.env {
@@ -261,11 +271,21 @@ func (p *page) read(i int, what string) string {
 // start runs a service until the page's end, and waits until it answers.
 func (p *page) start(b *block) {
 	p.t.Helper()
-	log, err := os.Create(filepath.Join(p.dir, fmt.Sprintf("serve-%d.log", b.line)))
+	if p.cluster != nil {
+		p.cluster.start(p, b)
+		return
+	}
+	p.launch(b.line, b.text, http.DefaultClient, "http://")
+}
+
+// launch runs the program of a block and waits until it answers to a client.
+func (p *page) launch(line int, text string, client *http.Client, scheme string) {
+	p.t.Helper()
+	log, err := os.Create(filepath.Join(p.dir, fmt.Sprintf("serve-%d.log", line)))
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	c := exec.Command("bash", "-c", "exec "+strings.TrimSpace(b.text))
+	c := exec.Command("bash", "-c", "exec "+strings.TrimSpace(text)) //nolint:noctx // ended by the cleanup
 	c.Dir, c.Env, c.Stdout, c.Stderr = root, p.env, log, log
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	began := time.Now().Unix()
@@ -279,7 +299,7 @@ func (p *page) start(b *block) {
 		<-ended
 		_ = log.Close()
 	})
-	listen := regexp.MustCompile(`(127\.0\.0\.1:\d+)`).FindString(b.text)
+	listen := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(text)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	deadline := time.After(60 * time.Second)
@@ -287,13 +307,13 @@ func (p *page) start(b *block) {
 		select {
 		case err := <-ended:
 			ended <- err
-			p.t.Fatalf("the service of line %d ended: %v\n%s", b.line, err, p.log(log.Name()))
+			p.t.Fatalf("the service of line %d ended: %v\n%s", line, err, p.log(log.Name()))
 		case <-deadline:
-			p.t.Fatalf("the service of line %d does not answer\n%s", b.line, p.log(log.Name()))
+			p.t.Fatalf("the service of line %d does not answer\n%s", line, p.log(log.Name()))
 		case <-tick.C:
 			// The second in which it starts is over: what is good once, and is made from
 			// now on, is not older than what it remembers.
-			if answers(p.t.Context(), listen, strings.HasPrefix(b.text, "exchequer")) && time.Now().Unix() > began+1 {
+			if answers(p.t.Context(), client, scheme+listen, strings.HasPrefix(text, "exchequer")) && time.Now().Unix() > began+1 {
 				return
 			}
 		}
@@ -310,12 +330,12 @@ func (p *page) log(name string) string {
 
 // answers says whether a service is there: ours when it has keys, another's when it
 // says anything at all.
-func answers(ctx context.Context, listen string, ours bool) bool {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+listen+"/jwks", nil)
+func answers(ctx context.Context, client *http.Client, base string, ours bool) bool {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/jwks", nil)
 	if err != nil {
 		return false
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := client.Do(r)
 	if err != nil {
 		return false
 	}

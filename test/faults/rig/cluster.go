@@ -227,6 +227,11 @@ current-context: rig
 	return path, errors.Join(os.WriteFile(ca, authority, 0o600), os.WriteFile(path, []byte(text), 0o600))
 }
 
+// Kubeconfig is a file with which kubectl and exchequer may do everything.
+func (c *Cluster) Kubeconfig() (string, error) {
+	return c.kubeconfig("admin", c.Plane.Address(), adminToken, nil)
+}
+
 // Secret reads a Secret of the operator's namespace; nil when there is none.
 func (c *Cluster) Secret(ctx context.Context, name string) (map[string][]byte, error) {
 	s, err := c.Client.CoreV1().Secrets(Namespace).Get(ctx, name, metav1.GetOptions{})

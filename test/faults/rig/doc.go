@@ -17,5 +17,5 @@
 // It refuses to know Kubernetes clients' retries: what it asks of the API server
 // for itself goes past the proxies.
 //
-// It is imported by test/faults and test/benchcluster.
+// It is imported by test/faults, test/usecases and test/benchcluster.
 package rig

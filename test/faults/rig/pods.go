@@ -4,6 +4,7 @@
 package rig
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,12 +56,14 @@ type ProcessOptions struct {
 	Env []string
 	// Gate is an HTTP proxy before the API server, see Gate; default none.
 	Gate *Gate
+	// Store is where an exchanger keeps one-time state; default none.
+	Store string
 }
 
 // NewController prepares a controller with its own Pod and way to the API
 // server. Start starts it.
 func (c *Cluster) NewController(ctx context.Context, name string, o ProcessOptions) (*Controller, error) {
-	pod, err := c.makePod(ctx, name, "controller")
+	pod, err := c.makePod(ctx, name, "controller", "")
 	if err != nil {
 		return nil, err
 	}
@@ -120,12 +123,17 @@ func (c *Cluster) way(ctx context.Context, name, component string, pod types.UID
 	return config, proxy, err
 }
 
-// makePod makes the object that a Deployment would make.
-func (c *Cluster) makePod(ctx context.Context, name, component string) (*corev1.Pod, error) {
+// makePod makes the object that a Deployment would make. Its label says where it keeps
+// one-time state: the controller names the only one that keeps it in memory.
+func (c *Cluster) makePod(ctx context.Context, name, component, store string) (*corev1.Pod, error) {
+	labels := map[string]string{
+		"app.kubernetes.io/name": "exchequer", "app.kubernetes.io/component": component, "app.kubernetes.io/part-of": "exchequer",
+	}
+	if store != "" {
+		labels["exchequer.dev/store"] = store
+	}
 	return c.Client.CoreV1().Pods(Namespace).Create(ctx, &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
-			"app.kubernetes.io/name": "exchequer", "app.kubernetes.io/component": component, "app.kubernetes.io/part-of": "exchequer",
-		}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
 		Spec: corev1.PodSpec{
 			NodeName: "rig", ServiceAccountName: "exchequer-" + component,
 			Containers: []corev1.Container{{Name: component, Image: "exchequer.local/exchequer:rig"}},
@@ -158,7 +166,7 @@ type Replica struct {
 // NewReplica makes a Pod and prepares its process. Start starts it; from then on
 // the Pod's condition follows the process's /readyz.
 func (c *Cluster) NewReplica(ctx context.Context, name string, o ProcessOptions) (*Replica, error) {
-	pod, err := c.makePod(ctx, name, "exchanger")
+	pod, err := c.makePod(ctx, name, "exchanger", o.Store)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +190,7 @@ func (c *Cluster) NewReplica(ctx context.Context, name string, o ProcessOptions)
 		name: name, path: c.programs(o).Exchanger, log: filepath.Join(c.dir, name+".log"), env: o.Env,
 		args: append([]string{
 			"--kubeconfig", config, "--namespace", Namespace, "--pod-name", name, "--pod-uid", string(pod.UID),
-			"--listen", r.Address, "--ops-listen", r.Ops, "--checkpoint", r.Checkpoint, "--store", "none",
+			"--listen", r.Address, "--ops-listen", r.Ops, "--checkpoint", r.Checkpoint, "--store", cmp.Or(o.Store, "none"),
 			"--audit", filepath.Join(c.dir, name+"-audit.jsonl"),
 		}, o.Flags...),
 	}
