@@ -30,7 +30,7 @@ func (p *grant) checkExamples() {
 		}
 		seen[e.Name] = true
 		if field := unservedExample(&e.Given); field != "" {
-			p.notSupported(at+".given."+field, "it is not served yet, so that the example cannot be judged: take the example out")
+			p.notSupported(at+".given."+field, "it is not served, so that the example cannot be judged: take the example out")
 		}
 		if _, err := newExample(e, p.selfOrigins, p.actorOrigins); err != nil {
 			p.invalid(at, "%s", err)

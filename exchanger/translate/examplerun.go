@@ -117,7 +117,7 @@ func serviceNamed(snapshot *policy.Snapshot, name string) *policy.TokenService {
 
 func run(r *ExampleResult, snapshot *policy.Snapshot, svc *policy.TokenService, see *sight, e *v1alpha1.Example) {
 	if field := unservedExample(&e.Given); field != "" {
-		r.Verdict, r.Message = ExampleFailed, "given."+field+" is not served yet, so that the example cannot be judged"
+		r.Verdict, r.Message = ExampleFailed, "given."+field+" is not served, so that the example cannot be judged"
 		return
 	}
 	origins, actors := svc.SelfOrigins, svc.ActorOrigins

@@ -92,7 +92,7 @@ func manyOf[T ~string](o *object, field string, list, fallback, served, known []
 		switch at := fmt.Sprintf("%s[%d]", field, i); {
 		case slices.Contains(served, v):
 		case slices.Contains(known, v):
-			o.notSupported(at, "%s is not served yet; served: %s", v, join(served))
+			o.notSupported(at, "%s is not served; served: %s", v, join(served))
 		default:
 			o.invalid(at, "expected one of %s", join(known))
 		}

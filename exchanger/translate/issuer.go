@@ -88,7 +88,7 @@ func (w *world) issuerMember(i *issuer) {
 	case isOpaque(i.api):
 		w.opaqueIssuer(i)
 	default:
-		i.notSupported("spec."+set[0], "issuers of this kind are not served yet; served: jwt, kubernetes, saml, introspection, userInfo, refreshToken, webhook")
+		i.notSupported("spec."+set[0], "issuers of this kind are not served; served: jwt, kubernetes, spiffe, saml, introspection, userInfo, refreshToken, webhook")
 	}
 }
 
