@@ -61,6 +61,9 @@ func (w *world) accessTo(t named) []Granted {
 		for _, s := range w.subjects(p) {
 			for _, scope := range w.grants(p, t.name, s) {
 				for _, client := range askers {
+					if !w.presents(t.service, client, s.Class) {
+						continue
+					}
 					a := Access{TokenService: t.service, Client: client, Subject: s, Target: t.name, Scope: scope}
 					ways[a] = append(ways[a], p)
 				}

@@ -72,7 +72,7 @@ func (w *world) impersonations(t named) []Impersonation {
 		}
 		for _, client := range g.Clients {
 			c, ok := w.clients[named{t.service, client}]
-			if !ok || c.Public || !asks(c) {
+			if !ok || c.Public || !asks(c) || !c.TokenExchange {
 				continue
 			}
 			m := impersonation(g, client)

@@ -62,6 +62,12 @@ func walk(t interface{ Fatal(...any) }, spec *policy.Spec, hops int) map[reached
 			}
 		}
 	}
+	for _, start := range assertions(spec) {
+		for _, c := range spec.Clients {
+			start.client = c.ID
+			queue = append(queue, w.ask(start, c.ID)...)
+		}
+	}
 	for len(queue) > 0 {
 		at := queue[0]
 		queue = queue[1:]
@@ -85,6 +91,32 @@ func foreign(i *policy.Issuer, class policy.Class, client, azp string) *policy.T
 	return t
 }
 
+// assertions are what issuers can assert, for every client that they can name, and for
+// everything that means the token service.
+func assertions(spec *policy.Spec) []walking {
+	var out []walking
+	for _, i := range spec.Issuers {
+		if !slices.Contains(i.Classes, policy.ClassJWT) {
+			continue
+		}
+		for _, class := range []policy.Class{policy.ClassJWTBearer, policy.ClassIDJAG} {
+			for _, aud := range append([]string{spec.Services[0].Issuer}, i.Audiences...) {
+				for _, c := range spec.Clients {
+					for _, scoped := range []bool{true, false} {
+						t := foreign(&i, class, c.ID, c.ID)
+						t.Audiences, t.IssuedAt, t.ExpiresAt = []string{aud}, now(), now().Add(policy.MaxAssertionLife)
+						if !scoped {
+							t.Scopes = nil
+						}
+						out = append(out, walking{token: t, client: c.ID, subject: Subject{Issuer: i.Name, Class: class}})
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
 // agent is a token of somebody who may act, at every depth somebody else.
 func agent(depth int, client string) *policy.Token {
 	sub := fmt.Sprint("agent", depth)
@@ -102,12 +134,16 @@ func (w *walker) ask(at walking, client string) []walking {
 	if at.token.Class == policy.ClassIDToken {
 		as = policy.AsIDToken
 	}
+	grant := policy.GrantTokenExchange
+	if at.token.Class.IsAssertion() {
+		as, grant = policy.AsAssertion, policy.GrantJWTBearer
+	}
 	for _, targets := range [][]string{{"hr/api"}, {"media/gw", "media/gateway"}, {"media/images"}, {"media/gw", "media/gateway", "media/images"}} {
 		for _, scopes := range [][]string{nil, {"read"}, {"images"}, {"images", "read"}} {
 			for _, kind := range []policy.TokenType{policy.TypeAccessToken, policy.TypeJWT} {
 				for _, actor := range []*policy.Token{nil, agent(at.depth, client)} {
 					d := w.snapshot.Decide(&policy.Request{
-						Now: now(), TokenService: "default", Client: policy.ClientAuth{ID: client}, Subject: at.token, SubjectAs: as,
+						Now: now(), TokenService: "default", Grant: grant, Client: policy.ClientAuth{ID: client}, Subject: at.token, SubjectAs: as,
 						Audiences: targets, Scopes: scopes, ScopesGiven: len(scopes) > 0, TokenType: kind, Actor: actor, ActorAs: policy.AsJWT,
 					})
 					g, ok := d.Grant()

@@ -49,7 +49,7 @@ func demanding(key string) bool {
 // narrowExcess: it can come before a policy that grants more.
 func switches(key string) (Effect, bool) {
 	switch key {
-	case kindPolicy + " allClients", kindClient + " tokenExchange", kindIssuer + " forSubject", kindIssuer + " forActor",
+	case kindPolicy + " allClients", kindClient + " tokenExchange", kindClient + " jwtBearer", kindIssuer + " forSubject", kindIssuer + " forActor",
 		kindPolicy + " impersonation", kindPolicy + " actor.honorMayAct", kindGrant + " fromSubjectToken", kindGrant + " fromRequest":
 		return Widens, true
 	case kindGrant + " reasonRequired", kindPolicy + " boundSubject":

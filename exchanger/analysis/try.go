@@ -70,6 +70,9 @@ func (s *search) judge(r *request, scope *policy.Scope, chosen []*policy.Policy)
 		origin = r.rest[0].Subject.Origin
 	}
 	for _, subject := range s.common(chosen) {
+		if !s.presents(r.service, r.client, subject.Class) {
+			continue
+		}
 		step.Subject = subject
 		switch {
 		case subject.Issuer == policy.SelfIssuer:

@@ -68,7 +68,20 @@ func newWorld(spec *policy.Spec) *world {
 }
 
 // asks says whether a client may ask for tokens at all.
-func asks(c *policy.Client) bool { return !c.Suspended && c.TokenExchange }
+func asks(c *policy.Client) bool { return !c.Suspended && (c.TokenExchange || c.JWTBearer) }
+
+// presents says whether a client may present tokens of a class: assertions under the
+// grant that is for them, everything else in an exchange.
+func (w *world) presents(service, client string, class policy.Class) bool {
+	c, ok := w.clients[named{service, client}]
+	switch {
+	case !ok:
+		return false
+	case class.IsAssertion():
+		return c.JWTBearer && !c.Public
+	}
+	return c.TokenExchange
+}
 
 // index enters a policy under the targets for which it can grant something.
 func (w *world) index(p *policy.Policy) {
@@ -153,11 +166,11 @@ func (w *world) subjects(p *policy.Policy) []Subject {
 	}
 	for _, name := range p.SubjectIssuers {
 		i := w.trusted(p.TokenService, name)
-		if i == nil || !satisfiable(p, i) {
+		if i == nil {
 			continue
 		}
 		for _, class := range p.SubjectClasses {
-			if slices.Contains(i.Classes, class) {
+			if slices.Contains(i.Classes, class.Presented()) && w.addressable(p, i, class) {
 				add(Subject{Issuer: name, Class: class})
 			}
 		}
@@ -181,6 +194,24 @@ func (w *world) trusted(service, name string) *policy.Issuer {
 		return nil
 	}
 	return i
+}
+
+// addressable says whether some token of the issuer of that class passes a policy's
+// audience rule. An assertion is for one audience, which means this token service.
+func (w *world) addressable(p *policy.Policy, i *policy.Issuer, class policy.Class) bool {
+	if !class.IsAssertion() {
+		return satisfiable(p, i)
+	}
+	switch p.SubjectAudience.Match {
+	case policy.AudienceClient, policy.AudienceIssuer:
+		return true
+	case policy.AudienceAnyOf:
+		self := w.services[p.TokenService].Issuer
+		return slices.ContainsFunc(p.SubjectAudience.AnyOf, func(a string) bool {
+			return a == self || class == policy.ClassJWTBearer && slices.Contains(i.Audiences, a)
+		})
+	}
+	return false
 }
 
 // satisfiable says whether some token of the issuer, nil for our own, passes a

@@ -107,6 +107,7 @@ func drawWorld(t *rapid.T) *policy.Spec {
 	for i := range spec.Clients {
 		c := &spec.Clients[i]
 		c.Suspended, c.TokenExchange = rare("suspended"), !rare("noGrant")
+		c.JWTBearer = rapid.Bool().Draw(t, "jwtBearer")
 		if rare("lifetime") {
 			c.Lifetime = 5 * time.Second
 		}
@@ -145,6 +146,9 @@ func drawWorld(t *rapid.T) *policy.Spec {
 		}
 		if rare("class") {
 			p.SubjectClasses = []policy.Class{policy.ClassJWT}
+		}
+		if rapid.IntRange(0, 3).Draw(t, "assertions") == 2 {
+			p.SubjectClasses = []policy.Class{policy.ClassIDJAG, policy.ClassJWTBearer, policy.ClassJWT}
 		}
 		if rare("type") {
 			p.TokenTypes = []policy.TokenType{policy.TypeJWT}

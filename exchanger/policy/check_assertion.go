@@ -38,10 +38,14 @@ func (t *Token) AsAssertion() *Token {
 	return &as
 }
 
-// presentable is the class that an issuer's tokenTypes must have for tokens of a
-// class: assertions are JWTs, and it is the policies that admit them.
-func presentable(c Class) Class {
-	if c == ClassJWTBearer || c == ClassIDJAG {
+// IsAssertion says whether tokens of a class are grants of the jwt-bearer grant, and
+// nothing else.
+func (c Class) IsAssertion() bool { return c == ClassJWTBearer || c == ClassIDJAG }
+
+// Presented is the class that an issuer's tokenTypes must have for tokens of a class:
+// assertions are JWTs, and it is the policies that admit them.
+func (c Class) Presented() Class {
+	if c.IsAssertion() {
 		return ClassJWT
 	}
 	return c

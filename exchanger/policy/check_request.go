@@ -125,7 +125,7 @@ func presentedAs(class Class, as PresentedAs) *Refusal {
 			return nil
 		}
 	case AsAssertion:
-		if class == ClassJWTBearer || class == ClassIDJAG {
+		if class.IsAssertion() {
 			return nil
 		}
 	}

@@ -59,7 +59,7 @@ func (i *TrustedIssuer) classify(t *Token, facts *Facts, p Presented) *Refusal {
 	if ref != nil {
 		return ref
 	}
-	if !slices.Contains(i.spec.Classes, presentable(class)) {
+	if !slices.Contains(i.spec.Classes, class.Presented()) {
 		return deny(TokenClass, "issuer "+i.spec.Name+" may not present tokens of class "+string(class))
 	}
 	t.Class = class
