@@ -285,7 +285,7 @@ func (p *page) launch(line int, text string, client *http.Client, scheme string)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	c := exec.Command("bash", "-c", "exec "+strings.TrimSpace(text)) //nolint:noctx // ended by the cleanup
+	c := exec.Command("bash", "-c", "exec "+strings.TrimSpace(text))
 	c.Dir, c.Env, c.Stdout, c.Stderr = root, p.env, log, log
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	began := time.Now().Unix()
