@@ -5,7 +5,6 @@ package exchange
 
 import (
 	"context"
-	"time"
 
 	"github.com/exchequer-dev/exchequer/exchanger/audit"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
@@ -46,18 +45,17 @@ func (x *exchange) verifyActor(ctx context.Context) *policy.Refusal {
 	if x.params.ActorToken == "" {
 		return x.lookUp(ctx)
 	}
-	verify := x.Subjects.VerifyActor
-	if x.params.ActorAs == policy.AsSAML2 {
-		verify = func(ctx context.Context, _ *policy.TokenService, token string, _ time.Time) (*policy.Token, *policy.Refusal) {
-			return x.verifyAssertion(ctx, token, trust.Actor)
-		}
+	var t *policy.Token
+	var ref *policy.Refusal
+	switch p := x.params; p.ActorAs { //nolint:exhaustive // every other token says whose it is
+	case policy.AsOpaque:
+		// As it came: what an opaque token of ours stands for is no other server's business.
+		t, ref = x.Subjects.VerifyOpaqueActor(ctx, x.call.Service, p.ActorURI, p.ActorToken, x.now)
+	case policy.AsSAML2:
+		t, ref = x.verifyAssertion(ctx, p.ActorToken, trust.Actor)
+	default:
+		t, ref = x.verified(ctx, x.Subjects.VerifyActor, p.ActorToken)
 	}
-	if uri := x.params.ActorURI; uri != "" {
-		verify = func(ctx context.Context, svc *policy.TokenService, token string, now time.Time) (*policy.Token, *policy.Refusal) {
-			return x.Subjects.VerifyOpaqueActor(ctx, svc, uri, token, now)
-		}
-	}
-	t, ref := x.verified(ctx, verify, x.params.ActorToken)
 	if ref != nil {
 		return ref
 	}

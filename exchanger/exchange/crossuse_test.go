@@ -1,0 +1,60 @@
+// Copyright The Exchequer Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package exchange_test
+
+import (
+	"context"
+	"net/url"
+	"sync"
+	"testing"
+
+	"github.com/exchequer-dev/exchequer/exchanger/policy"
+	"github.com/exchequer-dev/exchequer/exchanger/subject"
+	"github.com/exchequer-dev/exchequer/exchanger/upstream"
+)
+
+// introspecting is another server that is asked about tokens, and keeps what it saw.
+type introspecting struct {
+	subject.Upstream
+	mu   sync.Mutex
+	seen []string
+}
+
+func (i *introspecting) Introspect(_ context.Context, _ *upstream.Server, token string) (map[string]any, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.seen = append(i.seen, token)
+	return nil, upstream.ErrUnavailable
+}
+
+// session is the token type of an issuer of opaque tokens, who may act.
+const session = "urn:corp:session"
+
+func sessions(s *policy.Spec) {
+	s.Issuers = append(s.Issuers, policy.Issuer{
+		Name: "sessions", TokenService: mainService, URL: session, Kind: policy.IssuerIntrospection, TokenTypeURI: session,
+		Prefix: "session:", ForSubject: true, ForActor: true, Classes: []policy.Class{policy.ClassOpaque},
+		Remote: &policy.Upstream{URL: "https://sessions.example/introspect"},
+	})
+}
+
+func TestWhatAnOpaqueTokenStandsForIsShownToNoOtherServer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, opaque, chaining, sessions, admitting)
+	other := &introspecting{}
+	w.use.Subjects = subject.New(w.fetches, w.ring, subject.Options{Upstream: other})
+	handle := granted(t, w.exchange(form(w.token(nil), nil))).AccessToken
+	as := url.Values{"actor_token": {handle}, "actor_token_type": {session}}
+	if a := w.exchange(form(w.token(nil), as)); a.Refusal == nil {
+		t.Error("it acts")
+	}
+	for _, token := range other.seen {
+		if token != handle {
+			t.Errorf("the other server was shown %.20s..., want nothing but what was sent, %.8s...", token, handle)
+		}
+	}
+	if len(other.seen) == 0 {
+		t.Error("the other server was not asked")
+	}
+}
