@@ -243,7 +243,7 @@ func actorChainCases() map[string]decideCase {
 		}), withAct(nurseAct)},
 		"a raw actor came through a token of ours, and its first issuer may not": {own(func(p *Policy, r *Request) {
 			r.Subject.Actors = []Actor{{RawIssuer: "https://corp.example", RawSubject: "nurse"}}
-			p.Actor.Issuers, p.Actor.SelfOrigins = []string{"k8s"}, nil
+			p.Actor.Issuers = []string{"k8s"}
 		}), refusedBy("actorNamed", ActorIssuer)},
 	}
 }
@@ -265,6 +265,7 @@ func mayActCases() map[string]decideCase {
 		"F143: may_act names the client, and an actor token is another's":   {may(map[string]any{"sub": "corp-shop"}, same), refusedBy("mayAct", MayAct)},
 		"F143: may_act with a member that nobody knows":                     {may(map[string]any{"iss": isBot["iss"], "sub": isBot["sub"], "tenant": "x"}, same), refusedBy("mayAct", MayAct)},
 		"R33: may_act that names the asking client by its ID":               {may(map[string]any{"client_id": "shop/frontend"}, same), withAct(botAct)},
+		"F143: may_act with an iss that is no string":                       {may(map[string]any{"client_id": "shop/frontend", "iss": true}, same), refusedBy("mayAct", MayAct)},
 		"F143: may_act that names the actor, and another client":            {may(map[string]any{"iss": isBot["iss"], "sub": isBot["sub"], "client_id": "shop/other"}, same), refusedBy("mayAct", MayAct)},
 		"F207: a may_act that names the actor stands in for rules":          {may(isBot, noRules), withAct(botAct)},
 		"F207: not where the policy says otherwise":                         {may(isBot, func(p *Policy, r *Request) { noRules(p, r); p.Actor.HonorMayAct = false }), refusedBy("actorRules", ActorRule)},

@@ -3,10 +3,7 @@
 
 package policy
 
-import (
-	"crypto/sha256"
-	"slices"
-)
+import "slices"
 
 // actorAllowed holds the request and the token against actor.use: no party of a
 // chain may be dropped silently (RFC 8693 section 4.1). Where use is Forbidden and
@@ -70,24 +67,16 @@ func (j *judging) namesActor(a *Actor) *Refusal {
 }
 
 // namesForeignActor judges an actor that a foreign token tells of, and that nobody
-// verified here: its issuer vouches for it, and must be named as one that may; so
-// must the issuer that it names.
+// verified here: its issuer, or where it came through tokens of ours the first one's,
+// vouches for it, and must be named as one that may; so must the issuer that it names.
 func (j *judging) namesForeignActor(a *Actor) *Refusal {
 	issuers := j.policy.spec.Actor.Issuers
 	voucher := j.deciding.issuer.spec
-	if j.request.Subject.Issuer == SelfIssuer {
-		// It came through a token of ours, whose first issuer vouched for it.
-		if !slices.Contains(j.policy.spec.Actor.SelfOrigins, voucher.Name) && !slices.Contains(issuers, voucher.Name) {
-			return deny(ActorIssuer, "actor.issuers does not name "+voucher.Name+", which tells of the actor")
-		}
-	} else if !slices.Contains(issuers, voucher.Name) {
+	switch {
+	case !slices.Contains(issuers, voucher.Name):
 		return deny(ActorIssuer, "actor.issuers does not name "+voucher.Name+", which tells of the actor")
-	}
-	if !voucher.ForActor {
+	case !voucher.ForActor:
 		return deny(ActorIssuer, "use of TrustedIssuer "+voucher.Name+" does not include Actor")
-	}
-	if a.RawIssuer == voucher.URL {
-		return nil
 	}
 	for _, name := range issuers {
 		if i, ok := j.service.issuers[name]; ok && i.spec.URL == a.RawIssuer && i.spec.ForActor && !i.spec.Suspended {
@@ -152,9 +141,6 @@ func (j *judging) actorChainBounded() *Refusal {
 	all = append(all, j.request.Subject.asActor(""))
 	if j.request.Actor != nil {
 		all = append(all, j.request.Actor.asActor(""))
-		if d := j.request.Actor.Digest; d == j.request.Subject.Digest && d != [sha256.Size]byte{} {
-			return deny(ActorLoop, "the actor token is the subject token")
-		}
 	}
 	all = append(all, j.before...)
 	for i := range all {

@@ -83,6 +83,10 @@ func impersonationCases() map[string]decideCase {
 		"where the policy requires actors, requested_subject alone is none": {asks("corp:boss", func(_ *ImpersonationGrantSpec, s *Spec, _ *Request) {
 			delegating(s).Use(ActorsRequired)
 		}), refusedBy("actor", ActorRequired)},
+		"two supporters do not make one impersonation": {asks("corp:boss", func(_ *ImpersonationGrantSpec, _ *Spec, r *Request) {
+			r.Actor, r.ActorAs = sam(), AsAccessToken
+			r.Actor.Subject, r.Actor.RawSubject, r.Actor.Digest = "corp:sue", "sue", [32]byte{8}
+		}), refused},
 		"requested_subject and an actor token say two things": {asks("corp:boss", func(_ *ImpersonationGrantSpec, _ *Spec, r *Request) {
 			r.Actor, r.ActorAs = bot(), AsJWT
 		}), refused},
