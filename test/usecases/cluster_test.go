@@ -38,7 +38,7 @@ func TestEveryPageRunsAgainstACluster(t *testing.T) {
 	all := pages(t)
 	// One after the other: each has a TokenService of its own, and a cluster has one.
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		t.Run(name, func(t *testing.T) { //nolint:paralleltest // see above
+		t.Run(name, func(t *testing.T) { //nolint:paralleltest // they share the one TokenService of a cluster
 			blocks, err := readPage(all[name])
 			if err != nil {
 				t.Fatal(err)
