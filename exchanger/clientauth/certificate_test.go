@@ -258,11 +258,11 @@ func TestAJWTSVIDAuthenticatesTheClientThatDeclaresItsID(t *testing.T) {
 		return given
 	}
 	for name, given := range map[string]clientauth.Credentials{
-		"without iss":                          assertion(c.jwt(t, c.domain, frontendID, nil)),
-		"under the assertion type of SVIDs":    spiffeType(c.jwt(t, c.domain, frontendID, nil)),
-		"with iss of an OpenID provider":       assertion(c.jwt(t, c.domain, frontendID, map[string]any{"iss": world.CorpURL})),
-		"with a client_id that says the same":  named("mesh/svid", assertion(c.jwt(t, c.domain, frontendID, nil))),
-		"with one of clientAssertionAudiences": assertion(c.jwt(t, c.domain, frontendID, map[string]any{"aud": world.Audience})),
+		"without iss":                                 assertion(c.jwt(t, c.domain, frontendID, nil)),
+		"under the assertion type of SVIDs":           spiffeType(c.jwt(t, c.domain, frontendID, nil)),
+		"with iss of an OpenID provider":              assertion(c.jwt(t, c.domain, frontendID, map[string]any{"iss": world.CorpURL})),
+		"KC-49: with a client_id that says the same":  named("mesh/svid", assertion(c.jwt(t, c.domain, frontendID, nil))),
+		"KC-49: with one of clientAssertionAudiences": assertion(c.jwt(t, c.domain, frontendID, map[string]any{"aud": world.Audience})),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -278,18 +278,18 @@ func TestAJWTSVIDAuthenticatesTheClientThatDeclaresItsID(t *testing.T) {
 		given  clientauth.Credentials
 		reason policy.Reason
 	}{
-		"of another domain by the same name":       {assertion(c.jwt(t, c.stranger, frontendID, nil)), policy.ClientCredentials},
-		"of an ID that no client declares":         {assertion(c.jwt(t, c.domain, "spiffe://example.org/other", nil)), policy.ClientUnknown},
-		"of a domain that nobody declares":         {assertion(c.jwt(t, c.domain, "spiffe://elsewhere.example/x", nil)), policy.ClientCredentials},
-		"that claims another domain's ID":          {spiffeType(c.jwt(t, c.domain, "spiffe://elsewhere.example/x", nil)), policy.ClientCredentials},
-		"of the trust domain itself":               {assertion(c.jwt(t, c.domain, "spiffe://example.org", nil)), policy.ClientCredentials},
-		"of an ID with a dot segment":              {assertion(c.jwt(t, c.domain, "spiffe://example.org/a/../b", nil)), policy.ClientCredentials},
-		"for two audiences":                        {assertion(c.jwt(t, c.domain, frontendID, map[string]any{"aud": []any{world.Issuer, "https://other.example"}})), policy.ClientCredentials},
-		"for somebody else":                        {assertion(c.jwt(t, c.domain, frontendID, map[string]any{"aud": "https://other.example"})), policy.ClientCredentials},
-		"that has expired":                         {assertion(c.jwt(t, c.domain, frontendID, map[string]any{"exp": world.Start.Add(-time.Minute).Unix()})), policy.ClientCredentials},
-		"without exp":                              {assertion(c.jwt(t, c.domain, frontendID, map[string]any{"exp": nil})), policy.ClientCredentials},
-		"for another client than client_id says":   {named("mesh/dns", assertion(c.jwt(t, c.domain, frontendID, nil))), policy.ClientCredentials},
-		"a service account as an SVID by its type": {spiffeType(c.Sign(c.Frontend, nil, c.AssertionClaims("shop/frontend"))), policy.ClientCredentials},
+		"KC-49: of another domain by the same name":     {assertion(c.jwt(t, c.stranger, frontendID, nil)), policy.ClientCredentials},
+		"KC-49: of an ID that no client declares":       {assertion(c.jwt(t, c.domain, "spiffe://example.org/other", nil)), policy.ClientUnknown},
+		"of a domain that nobody declares":              {assertion(c.jwt(t, c.domain, "spiffe://elsewhere.example/x", nil)), policy.ClientCredentials},
+		"that claims another domain's ID":               {spiffeType(c.jwt(t, c.domain, "spiffe://elsewhere.example/x", nil)), policy.ClientCredentials},
+		"of the trust domain itself":                    {assertion(c.jwt(t, c.domain, "spiffe://example.org", nil)), policy.ClientCredentials},
+		"of an ID with a dot segment":                   {assertion(c.jwt(t, c.domain, "spiffe://example.org/a/../b", nil)), policy.ClientCredentials},
+		"KC-49: for two audiences":                      {assertion(c.jwt(t, c.domain, frontendID, map[string]any{"aud": []any{world.Issuer, "https://other.example"}})), policy.ClientCredentials},
+		"KC-49: for somebody else":                      {assertion(c.jwt(t, c.domain, frontendID, map[string]any{"aud": "https://other.example"})), policy.ClientCredentials},
+		"KC-49: that has expired":                       {assertion(c.jwt(t, c.domain, frontendID, map[string]any{"exp": world.Start.Add(-time.Minute).Unix()})), policy.ClientCredentials},
+		"KC-49: without exp":                            {assertion(c.jwt(t, c.domain, frontendID, map[string]any{"exp": nil})), policy.ClientCredentials},
+		"KC-49: for another client than client_id says": {named("mesh/dns", assertion(c.jwt(t, c.domain, frontendID, nil))), policy.ClientCredentials},
+		"a service account as an SVID by its type":      {spiffeType(c.Sign(c.Frontend, nil, c.AssertionClaims("shop/frontend"))), policy.ClientCredentials},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -24,14 +24,14 @@ func TestAServiceAccountIsAClient(t *testing.T) {
 		credentials clientauth.Credentials
 		want        string
 	}{
-		"by its token alone":                        {assertion(sign("frontend")), frontend},
-		"with its client_id":                        {named(frontend, assertion(sign("frontend"))), frontend},
-		"F59: for a clientAssertionAudience":        {assertion(sign("frontend", world.Claims{"aud": []any{world.Audience}})), frontend},
-		"with aud as a string":                      {assertion(sign("frontend", world.Claims{"aud": world.Issuer})), frontend},
-		"with the UID that the client wants":        {assertion(sign("pinned")), "shop/pinned"},
-		"of several clients, the one that is named": {named("shop/green", assertion(sign("painter"))), "shop/green"},
-		"with iat and nbf within the skew":          {assertion(sign("frontend", world.Claims{"iat": w.Now().Unix() + 30, "nbf": w.Now().Unix() + 30})), frontend},
-		"without a jti":                             {assertion(sign("frontend", world.Claims{"jti": nil})), frontend},
+		"by its token alone":                               {assertion(sign("frontend")), frontend},
+		"KC-50: with its client_id":                        {named(frontend, assertion(sign("frontend"))), frontend},
+		"F59: for a clientAssertionAudience":               {assertion(sign("frontend", world.Claims{"aud": []any{world.Audience}})), frontend},
+		"with aud as a string":                             {assertion(sign("frontend", world.Claims{"aud": world.Issuer})), frontend},
+		"with the UID that the client wants":               {assertion(sign("pinned")), "shop/pinned"},
+		"KC-50: of several clients, the one that is named": {named("shop/green", assertion(sign("painter"))), "shop/green"},
+		"KC-50: with iat and nbf within the skew":          {assertion(sign("frontend", world.Claims{"iat": w.Now().Unix() + 30, "nbf": w.Now().Unix() + 30})), frontend},
+		"KC-50: without a jti":                             {assertion(sign("frontend", world.Claims{"jti": nil})), frontend},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -91,18 +91,18 @@ func TestAServiceAccountIsRefused(t *testing.T) {
 		"F73: the name again, another UID":       {w.Sign(w.East, nil, w.AccountClaims("shop", "pinned", uid("11111111-1111-1111-1111-111111111111", "pinned"))), policy.ClientUnknown},
 		"F59: a subject audience":                {sign(world.Claims{"aud": []any{"https://cluster.example"}}), policy.ClientCredentials},
 		"sub says another account":               {sign(world.Claims{"sub": "system:serviceaccount:shop:other"}), policy.ClientCredentials},
-		"sub is no account":                      {sign(world.Claims{"sub": "shop:frontend"}), policy.ClientCredentials},
+		"KC-50: sub is no account":               {sign(world.Claims{"sub": "shop:frontend"}), policy.ClientCredentials},
 		"no kubernetes.io":                       {sign(world.Claims{"kubernetes.io": nil}), policy.ClientCredentials},
 		"kubernetes.io is a string":              {sign(world.Claims{"kubernetes.io": "shop"}), policy.ClientCredentials},
 		"kubernetes.io without a UID":            {sign(k8s(func(m map[string]any) { m["serviceaccount"] = map[string]any{"name": "frontend"} })), policy.ClientCredentials},
 		"kubernetes.io names another namespace":  {sign(k8s(func(m map[string]any) { m["namespace"] = "evil" })), policy.ClientCredentials},
 		"a colon moved from namespace to name":   {w.Sign(w.East, nil, w.AccountClaims("shop:x", "frontend")), policy.ClientCredentials},
-		"iat in the future":                      {sign(world.Claims{"iat": at + 31}), policy.ClientCredentials},
-		"nbf in the future":                      {sign(world.Claims{"nbf": at + 31}), policy.ClientCredentials},
-		"older than maxTokenAge":                 {sign(world.Claims{"iat": at - 25*3600, "nbf": nil}), policy.ClientCredentials},
+		"KC-50: iat in the future":               {sign(world.Claims{"iat": at + 31}), policy.ClientCredentials},
+		"KC-50: nbf in the future":               {sign(world.Claims{"nbf": at + 31}), policy.ClientCredentials},
+		"KC-50: older than maxTokenAge":          {sign(world.Claims{"iat": at - 25*3600, "nbf": nil}), policy.ClientCredentials},
 		"F125: exp is before iat":                {sign(world.Claims{"iat": at + 20, "nbf": nil, "exp": at + 10}), policy.ClientCredentials},
 		"F125: nbf is after exp":                 {sign(world.Claims{"nbf": at + 20, "exp": at + 10}), policy.ClientCredentials},
-		"expired":                                {sign(world.Claims{"iat": at - 7200, "nbf": at - 7200, "exp": at - 3600}), policy.ClientCredentials},
+		"KC-50: expired":                         {sign(world.Claims{"iat": at - 7200, "nbf": at - 7200, "exp": at - 3600}), policy.ClientCredentials},
 		"a typ that no service account has":      {w.Sign(w.East, world.Claims{"typ": "at+jwt"}, w.AccountClaims("shop", "frontend")), policy.ClientCredentials},
 		"F68: an issuer that is not for clients": {w.Sign(w.Corp, nil, w.CorpClaims(world.Claims{"aud": world.Issuer, "kubernetes.io": w.AccountClaims("shop", "frontend")["kubernetes.io"], "sub": "system:serviceaccount:shop:frontend"})), policy.ClientCredentials},
 	} {
