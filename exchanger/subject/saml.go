@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/exchequer-dev/exchequer/exchanger/issuer"
@@ -141,6 +142,7 @@ func AssertionClaims(a *saml.Assertion) map[string]any {
 		}
 		attributes[attribute.Name] = values
 		if policy.IsReservedClaim(attribute.Name) {
+			aboutOthers(claims, attribute)
 			continue
 		}
 		claims[attribute.Name] = values
@@ -173,5 +175,29 @@ func AssertionClaims(a *saml.Assertion) map[string]any {
 func set(claims map[string]any, name, value string) {
 	if value != "" {
 		claims[name] = value
+	}
+}
+
+// aboutOthers reads what an assertion says of those who act in it or impersonate, as
+// assertions of this project say it: in JSON. An assertion is a hop like any other, at
+// which nobody is forgotten (RFC 8693, section 4.1). What begins like an object and is
+// not exactly one stays text, which is refused where such a claim is read; any other
+// text is an attribute that happens to have that name.
+func aboutOthers(claims map[string]any, a saml.Attribute) {
+	switch a.Name {
+	case "act", "may_act", "impersonator", "cnf":
+	default:
+		return
+	}
+	for _, value := range a.Values {
+		if !strings.HasPrefix(strings.TrimSpace(value), "{") {
+			continue
+		}
+		object, err := jose.DecodeStrict([]byte(value), jose.DefaultJSONDepth)
+		if err != nil || len(a.Values) > 1 {
+			claims[a.Name] = value
+			return
+		}
+		claims[a.Name] = object
 	}
 }

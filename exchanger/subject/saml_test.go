@@ -118,6 +118,49 @@ func TestAnAssertionIsFacts(t *testing.T) {
 	}
 }
 
+func TestWhoActsInAnAssertionIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	idp := newIdP(t)
+	w := world.New(t, trusted(inline(t, newIdP(t), idp)))
+	with := func(attributes ...idps.Attribute) (*subject.Assertion, *policy.Refusal) {
+		return assertion(t, w, newVerifier(w), issued(t, idp, func(a *idps.Assertion) { a.Attributes = append(a.Attributes, attributes...) }))
+	}
+	// As an assertion of another installation of this project says it.
+	a, ref := with(
+		idps.Attribute{Name: "act", Values: []string{`{"iss":"https://login.example","sub":"bob"}`}},
+		idps.Attribute{Name: "may_act", Values: []string{`{"iss":"https://login.example","sub":"bob"}`}},
+		idps.Attribute{Name: "impersonator", Values: []string{`{"iss":"https://login.example","sub":"sue","grant":"support"}`}},
+	)
+	if ref != nil {
+		t.Fatal(ref)
+	}
+	if tok := a.Token; tok.Act["sub"] != "bob" || tok.MayAct["sub"] != "bob" || tok.Impersonator["sub"] != "sue" {
+		t.Errorf("act %v, may_act %v, impersonator %v", tok.Act, tok.MayAct, tok.Impersonator)
+	}
+	for name, values := range map[string][]string{
+		"it is no JSON":                {`{"sub":"bob"`},
+		"it says something twice":      {`{"iss":"https://login.example","sub":"bob","sub":"eve"}`},
+		"there are two of them":        {`{"iss":"https://login.example","sub":"bob"}`, `{"iss":"https://login.example","sub":"eve"}`},
+		"one of several is an object":  {"x", ` {"sub":"bob"}`},
+		"something follows the object": {`{"sub":"bob"} x`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, attribute := range []string{"act", "may_act", "impersonator"} {
+				if _, ref := with(idps.Attribute{Name: attribute, Values: values}); ref == nil || ref.Reason != policy.TokenMalformed {
+					t.Errorf("%s: %v", attribute, ref)
+				}
+			}
+		})
+	}
+	t.Run("an object that says to which key it is bound is bound", func(t *testing.T) {
+		t.Parallel()
+		if a, ref := with(idps.Attribute{Name: "cnf", Values: []string{`{"kid":"1"}`}}); ref != nil || !a.Confirmed || !a.Confirmation.Unknown {
+			t.Errorf("%v, %v", a, ref)
+		}
+	})
+}
+
 func TestWhoseAssertionsAreBelieved(t *testing.T) {
 	t.Parallel()
 	idp := newIdP(t)
