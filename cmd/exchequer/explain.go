@@ -112,7 +112,7 @@ func (f *explainFlags) register(c *cobra.Command) {
 	flags.StringVar(&f.subjectToken, "subject-token", "", "`FILE` with the subject token; - is standard input")
 	flags.StringVar(&f.issuer, "issuer", "", "`NAME` of the subject token's TrustedIssuer, or self; with --subject-token its iss tells")
 	flags.StringVar(&f.origin, "origin", "", "with --issuer self: `NAME` of the TrustedIssuer of the first token in the chain")
-	flags.StringVar(&f.tokenType, "token-type", "AccessToken", "`CLASS` of the subject token: AccessToken, IDToken or JWT; with --subject-token, what it is presented as")
+	flags.StringVar(&f.tokenType, "token-type", "AccessToken", "`CLASS` of the subject token: AccessToken, IDToken, JWT or TransactionToken; JWTBearer or IDJAG for the assertion of a jwt-bearer grant; with --subject-token, what it is presented as")
 	flags.StringVar(&f.actor, "actor", "", "`FILE` with the actor token, or with its claims, JSON or YAML; - is standard input")
 	flags.StringVar(&f.actorIssuer, "actor-issuer", "", "with claims in --actor: `NAME` of the actor token's TrustedIssuer, or self")
 	flags.StringVar(&f.requestedSubject, "requested-subject", "", "`SUBJECT` to impersonate, with its issuer's prefix; the subject token is the impersonator's then")

@@ -58,8 +58,8 @@ func (f *explainFlags) replay(ctx context.Context, stdin io.Reader, now func() t
 		return nil, err
 	}
 	switch {
-	case record.Grant != oauth.GrantTokenExchange:
-		return nil, usage("--correlation-id: only exchanges can be decided again, and that request was none (grant %q)", record.Grant)
+	case record.Grant != oauth.GrantTokenExchange && record.Grant != oauth.GrantJWTBearer:
+		return nil, usage("--correlation-id: only exchanges and assertions can be decided again, and that request was none (grant %q)", record.Grant)
 	case strings.HasPrefix(record.Proof.JKT+record.Proof.X5T, "~"):
 		return nil, usage("--correlation-id: the record has pseudonyms in the place of the keys that were proved, so that nobody can decide it again")
 	case strings.HasPrefix(record.RequestedSubject, "~"):
@@ -71,6 +71,9 @@ func (f *explainFlags) replay(ctx context.Context, stdin io.Reader, now func() t
 	again.requestedSubject, again.reason = record.RequestedSubject, record.StatedReason
 	again.proofJKT, again.proofX5T, again.receivedJKT = record.Proof.JKT, record.Proof.X5T, record.Proof.SubjectJKT
 	again.audience, again.recorded = record.Audiences, record
+	if record.Grant == oauth.GrantJWTBearer && !policy.Class(f.tokenType).IsAssertion() {
+		again.tokenType = string(policy.ClassJWTBearer)
+	}
 	r, err := explainRequest(ctx, stdin, &again, now)
 	if err != nil {
 		return nil, err

@@ -96,8 +96,12 @@ func (x *explainer) parse(stdin io.Reader) error {
 		x.as = policy.AsIDToken
 	case policy.ClassJWT:
 		x.as = policy.AsJWT
+	case policy.ClassTransaction:
+		x.as = policy.AsTransaction
+	case policy.ClassJWTBearer, policy.ClassIDJAG:
+		x.as = policy.AsAssertion
 	default:
-		return usage("--token-type: expected AccessToken, IDToken or JWT")
+		return usage("--token-type: expected AccessToken, IDToken, JWT, TransactionToken, JWTBearer or IDJAG")
 	}
 	if err := x.parseWanted(); err != nil {
 		return err
@@ -248,6 +252,9 @@ func (x *explainer) decideToken(snapshot *policy.Snapshot) (*policy.Decision, er
 	if t.Class == policy.ClassSAML2 {
 		x.as = policy.AsSAML2
 	}
+	if x.as == policy.AsAssertion {
+		t = t.AsAssertion()
+	}
 	signature := x.report.signature()
 	x.report.Subject = subjectOf(t)
 	x.report.Subject.Signature = signature
@@ -263,6 +270,9 @@ func (x *explainer) decideToken(snapshot *policy.Snapshot) (*policy.Decision, er
 		Now: x.now, TokenService: x.service.Name(), Client: policy.ClientAuth{ID: x.client}, Subject: t, SubjectAs: x.as, Actor: actor,
 		Audiences: x.audience, Resources: x.resource, Scopes: x.scopes, ScopesGiven: len(x.scopes) > 0, TokenType: x.wanted,
 		RequestedSubject: x.requestedSubject, Reason: x.reason,
+	}
+	if x.as == policy.AsAssertion {
+		r.Grant = policy.GrantJWTBearer
 	}
 	if actor != nil {
 		r.ActorAs = presentedAs(actor.Class)

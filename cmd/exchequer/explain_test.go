@@ -44,16 +44,18 @@ func TestExplainGivesTheReasonOfTheFirstCheckThatFailed(t *testing.T) {
 		reason policy.Reason
 		check  string
 	}{
-		"an unknown client":        {aliceClaims, ask("--client", "shop/nobody"), policy.ClientUnknown, "clientKnown"},
-		"a suspended client":       {aliceClaims, ask("--client", "shop/resting"), policy.ClientSuspended, "clientKnown"},
-		"an unverified address":    {`{"sub": "a", "email_verified": false}`, ask(), policy.IssuerRule, checkSubjectToken},
-		"a token for another":      {`{"sub": "a", "email_verified": true, "groups": ["staff"], "aud": "elsewhere"}`, ask(), policy.SubjectAudience, "audience"},
-		"an unknown target":        {aliceClaims, ask("--audience", "media/none"), policy.TargetUnknown, "targetsKnown"},
-		"an unknown resource":      {aliceClaims, ask("--resource", "https://example.com/"), policy.TargetUnknown, "targetsKnown"},
-		"a scope nobody declares":  {aliceClaims, ask("--scope", "contacts"), policy.ScopeUnknown, "scopesKnown"},
-		"a token of yesterday":     {`{"sub": "a", "email_verified": true, "iat": 1, "exp": 301}`, ask(), policy.TokenExpired, "subjectTime"},
-		"a type that is not given": {aliceClaims, ask("--requested-token-type", "JWT"), policy.TokenTypeNotGranted, "tokenType"},
-		"a type by its URN":        {aliceClaims, ask("--requested-token-type", "urn:ietf:params:oauth:token-type:jwt"), policy.TokenTypeNotGranted, "tokenType"},
+		"an unknown client":               {aliceClaims, ask("--client", "shop/nobody"), policy.ClientUnknown, "clientKnown"},
+		"a suspended client":              {aliceClaims, ask("--client", "shop/resting"), policy.ClientSuspended, "clientKnown"},
+		"an unverified address":           {`{"sub": "a", "email_verified": false}`, ask(), policy.IssuerRule, checkSubjectToken},
+		"a token for another":             {`{"sub": "a", "email_verified": true, "groups": ["staff"], "aud": "elsewhere"}`, ask(), policy.SubjectAudience, "audience"},
+		"an unknown target":               {aliceClaims, ask("--audience", "media/none"), policy.TargetUnknown, "targetsKnown"},
+		"an unknown resource":             {aliceClaims, ask("--resource", "https://example.com/"), policy.TargetUnknown, "targetsKnown"},
+		"a scope nobody declares":         {aliceClaims, ask("--scope", "contacts"), policy.ScopeUnknown, "scopesKnown"},
+		"a token of yesterday":            {`{"sub": "a", "email_verified": true, "iat": 1, "exp": 301}`, ask(), policy.TokenExpired, "subjectTime"},
+		"a type that is not given":        {aliceClaims, ask("--requested-token-type", "JWT"), policy.TokenTypeNotGranted, "tokenType"},
+		"an assertion, without the grant": {aliceClaims, ask("--token-type", "JWTBearer"), policy.ClientGrant, "clientGrant"},
+		"an ID-JAG, without the grant":    {aliceClaims, ask("--token-type", "IDJAG"), policy.ClientGrant, "clientGrant"},
+		"a type by its URN":               {aliceClaims, ask("--requested-token-type", "urn:ietf:params:oauth:token-type:jwt"), policy.TokenTypeNotGranted, "tokenType"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -112,7 +114,7 @@ func TestExplainRefusesWhatMakesNoRequest(t *testing.T) {
 		"claims of an unknown issuer": {aliceClaims, ask("--issuer", "nobody"), "issuer nobody is not there"},
 		"claims that are a list":      {"[1]", ask(), "expected an object"},
 		"claims that are no JSON":     {"{", ask(), "expected an object"},
-		"an unknown class":            {aliceClaims, ask("--token-type", "SAML2"), "expected AccessToken, IDToken or JWT"},
+		"an unknown class":            {aliceClaims, ask("--token-type", "SAML2"), "expected AccessToken, IDToken, JWT, TransactionToken, JWTBearer or IDJAG"},
 		"an unknown wanted type":      {aliceClaims, ask("--requested-token-type", "gold"), "--requested-token-type"},
 		"a bad time":                  {aliceClaims, ask("--time", "noon"), "RFC 3339"},
 		"a bad scope":                 {aliceClaims, ask("--scope", `a"b`), "--scope"},
