@@ -60,9 +60,14 @@ func (i *TrustedIssuer) MapOpaque(said *Said, now time.Time) (*Token, *Refusal) 
 		return nil, deny(TokenMalformed, "the answer's sub must be a string of 1 to 255 bytes without control characters")
 	}
 	t.RawSubject = sub
-	steps := [...]func(*Token) *Refusal{audiences, parties, tokenID, chainClaims}
+	// Who acts, who impersonates and to which key it is bound is said of a person too,
+	// and forgotten of nobody.
+	if ref := chainClaims(t); ref != nil {
+		return nil, ref
+	}
+	steps := [...]func(*Token) *Refusal{audiences, parties, tokenID}
 	if i.spec.Kind == IssuerUserInfo {
-		// Nothing in the answer is about the token: it says who, not for whom.
+		// Nothing else in the answer is about the token: it says who, not for whom.
 		t.Audiences = []string{UserInfoAudience(i.spec.Name)}
 	} else {
 		for _, step := range steps {

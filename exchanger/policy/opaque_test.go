@@ -110,6 +110,22 @@ func TestWhoIsSaidToBeSomebodySaysNothingOfTheTokenItself(t *testing.T) {
 	}
 }
 
+func TestWhatUserInfoSaysOfOthersIsNotDropped(t *testing.T) {
+	t.Parallel()
+	i := opaqueIssuer(t, IssuerUserInfo, func(i *Issuer) { i.Audiences = []string{UserInfoAudience("corp")} })
+	party := map[string]any{"iss": "https://login.example", "sub": "bob"}
+	got, ref := i.MapOpaque(answer(map[string]any{"act": party, "may_act": party, "impersonator": party, "cnf": map[string]any{"kid": "1"}}), now())
+	if ref != nil {
+		t.Fatal(ref)
+	}
+	if got.Act["sub"] != "bob" || got.MayAct["sub"] != "bob" || got.Impersonator["sub"] != "bob" || !got.Confirmed || !got.Confirmation.Unknown {
+		t.Errorf("act %v, may_act %v, impersonator %v, cnf %v", got.Act, got.MayAct, got.Impersonator, got.Confirmed)
+	}
+	if _, ref := i.MapOpaque(answer(map[string]any{"act": "bob"}), now()); ref == nil || ref.Reason != TokenMalformed {
+		t.Errorf("act that is no object: %v", ref)
+	}
+}
+
 func TestAnAnswerThatSaysTooMuchOrNothingIsRefused(t *testing.T) {
 	t.Parallel()
 	refused := func(kind IssuerKind, said map[string]any, want Reason) {
