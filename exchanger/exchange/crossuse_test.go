@@ -58,3 +58,34 @@ func TestWhatAnOpaqueTokenStandsForIsShownToNoOtherServer(t *testing.T) {
 		t.Error("the other server was not asked")
 	}
 }
+
+func TestAnActorIsNotForgottenWhereTheSubjectTokenIsForwarded(t *testing.T) {
+	t.Parallel()
+	forwarding := func(kind policy.ExternalKind) func(*policy.Spec) {
+		return func(s *policy.Spec) {
+			for i := range s.Externals {
+				if e := &s.Externals[i]; e.Name == "partner" {
+					e.Kind, e.Forward, e.Actor = kind, true, s.Policies[0].Actor
+				}
+			}
+		}
+	}
+	t.Run("a token exchange is told of the actor", func(t *testing.T) {
+		t.Parallel()
+		w, up := abroad(t, admitting, forwarding(policy.ExternalTokenExchange))
+		bob := w.token(claims{"sub": "bob"})
+		granted(t, w.foreign(w.token(nil), acting(bob, nil)))
+		if got := up.forms[0].Get("actor_token"); got != bob {
+			t.Errorf("actor_token %.8q", got)
+		}
+	})
+	t.Run("a JWT as grant has no room for one", func(t *testing.T) {
+		t.Parallel()
+		w, up := abroad(t, admitting, forwarding(policy.ExternalJWTBearer))
+		refused(t, w.foreign(w.token(nil), acting(w.token(claims{"sub": "bob"}), nil)), policy.ActorForbidden)
+		if n := up.asked.Load(); n != 0 {
+			t.Errorf("the other server was asked %d times", n)
+		}
+		granted(t, w.foreign(w.token(nil), nil))
+	})
+}

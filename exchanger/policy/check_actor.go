@@ -15,6 +15,8 @@ func (j *judging) actorAllowed() *Refusal {
 		return deny(ActorForbidden, "actor.use is Forbidden, and an actor_token was sent")
 	case rule.Use == ActorsForbidden && r.Subject.Act != nil:
 		return deny(ActorForbidden, "actor.use is Forbidden, and the subject token has act")
+	case r.Actor != nil && j.external().forgetsActors():
+		return deny(ActorForbidden, "forward sends the subject token alone to the other server, which would not know who acts: no actor_token goes with it")
 	case rule.Use == ActorsRequired && r.Actor == nil && r.Subject.Act == nil:
 		return deny(ActorRequired, "actor.use is Required, and there is neither an actor_token nor act in the subject token")
 	}

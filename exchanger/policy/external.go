@@ -110,6 +110,12 @@ func (d *deciding) external() *External {
 	return d.targets[0].external
 }
 
+// forgetsActors says whether the other server is shown the subject token and nothing
+// else: the grant of RFC 7523 has one assertion, and no room for an actor token.
+func (e *External) forgetsActors() bool {
+	return e != nil && e.Forward && e.Kind == ExternalJWTBearer
+}
+
 // externalAlone keeps an external target from being asked for beside anything else:
 // one token is another server's, or ours.
 func (d *deciding) externalAlone() *Refusal {
