@@ -202,6 +202,11 @@ func grantCases() map[string]decideCase {
 			g.Known = append(g.Known, KnownSubject{Subject: "system:serviceaccount:shop:x", Groups: []string{"corp:staff"}})
 			g.SubjectSubjects = []string{"system:serviceaccount:shop:x"}
 		}), by(supporterClaim)},
+		"F202: a system identity is not that of an issuer without prefix": {asks("system:admin", func(g *ImpersonationGrantSpec, s *Spec, _ *Request) {
+			issuerNamed(s, "k8s").Prefix = ""
+			policyNamed(s, "images").SubjectIssuers = []string{"corp", "k8s"}
+			g.SubjectSubjects = []string{"system:admin"}
+		}), refused},
 		"a subject of no issuer":                               {asks("nobody:x", same), refused},
 		"a subject of an issuer that the policy does not name": {asks("k8s:x", same), refused},
 		"a subject of an issuer that is suspended": {asks("k8s:x", func(_ *ImpersonationGrantSpec, s *Spec, _ *Request) {
