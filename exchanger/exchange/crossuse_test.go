@@ -89,3 +89,35 @@ func TestAnActorIsNotForgottenWhereTheSubjectTokenIsForwarded(t *testing.T) {
 		granted(t, w.foreign(w.token(nil), nil))
 	})
 }
+
+// corpAnew makes corp another issuer's, of the same name and with the same prefix.
+func corpAnew(s *policy.Spec) { s.Issuers[0].URL = "https://login.successor.example" }
+
+func TestWhatOneIssuerVouchedForEndsWhenItsNameIsAnothers(t *testing.T) {
+	t.Parallel()
+	t.Run("a refresh token renews nothing", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, lasting(policy.RefreshOffline))
+		r := w.renewable(t, nil)
+		w.change(corpAnew)
+		refused(t, w.exchange(renewing(r.RefreshToken, nil)), policy.IssuerUnknown)
+	})
+	t.Run("nor one of which an actor was vouched for", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, lasting(policy.RefreshOffline), admitting)
+		first := granted(t, w.exchange(form(w.token(nil), acting(w.token(claims{"sub": "bob"}), wanting(wantRefresh)))))
+		w.change(corpAnew)
+		refused(t, w.exchange(renewing(first.RefreshToken, nil)), policy.IssuerUnknown)
+	})
+	t.Run("a linked account is not that of a namesake", func(t *testing.T) {
+		t.Parallel()
+		w, _ := abroad(t)
+		if a := w.link(t, w.token(nil), nil); a.Refusal != nil {
+			t.Fatal(a.Refusal)
+		}
+		box := url.Values{"audience": {boxAPI}}
+		granted(t, w.foreign(w.token(nil), box))
+		w.change(corpAnew)
+		refused(t, w.foreign(w.token(claims{"iss": "https://login.successor.example"}), box), policy.UpstreamRefused)
+	})
+}

@@ -85,10 +85,10 @@ func (x *exchange) decideLink(ctx context.Context) *policy.Refusal {
 	return ref
 }
 
-// linkID names the link of a user with a provider. Nothing in it has control
-// characters.
+// linkID names the link of a user with a provider. The user is of the issuer with that
+// URL: one that takes its name has other users. Nothing in it has control characters.
 func linkID(g *policy.Grant, provider string) string {
-	return strings.Join([]string{g.TokenService, provider, g.Subject.Origin, g.Subject.Subject}, "\x00")
+	return strings.Join([]string{g.TokenService, provider, g.Subject.Origin, g.Sealed.OriginURL, g.Subject.Subject}, "\x00")
 }
 
 func (x *exchange) storeLink(ctx context.Context) *policy.Refusal {

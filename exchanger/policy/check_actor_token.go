@@ -11,7 +11,7 @@ func (d *deciding) actorIssuerTrusted() *Refusal {
 		return nil
 	}
 	var ref *Refusal
-	d.actorIssuer, ref = d.trusted(d.request.Actor.Origin, d.request.Actor.originURL(), forActor)
+	d.actorIssuer, ref = d.trusted(d.request.Actor.Origin, d.originURL(d.request.Actor), forActor)
 	return ref
 }
 

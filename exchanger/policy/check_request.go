@@ -51,7 +51,7 @@ func (d *deciding) subjectIssuer() *Refusal {
 		return deny(TokenMalformed, "no subject token")
 	}
 	var ref *Refusal
-	d.issuer, ref = d.trusted(d.request.Subject.Origin, d.request.Subject.originURL(), forSubject)
+	d.issuer, ref = d.trusted(d.request.Subject.Origin, d.originURL(d.request.Subject), forSubject)
 	return ref
 }
 
@@ -84,11 +84,15 @@ func (d *deciding) trusted(name, url string, u use) (*TrustedIssuer, *Refusal) {
 	return i, nil
 }
 
-// originURL is what the origin's URL must be, empty where nobody needs to ask: the
-// token was verified as that issuer's just now.
-func (t *Token) originURL() string {
-	if t.Issuer == SelfIssuer {
+// originURL is what the URL of a presented token's origin must be, empty where nobody
+// needs to ask: the token was verified as that issuer's just now. One that a refresh
+// token stands for was verified when its family began.
+func (d *deciding) originURL(t *Token) string {
+	switch {
+	case t.Issuer == SelfIssuer:
 		return t.OriginURL
+	case d.request.Family != nil:
+		return t.RawIssuer
 	}
 	return ""
 }
