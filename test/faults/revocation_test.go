@@ -77,3 +77,51 @@ func TestF330WhatIsDeletedUnderLoadIsRefusedEverywhereSoon(t *testing.T) {
 	}
 	figure(t, "policy or trusted issuer deleted under load, 3 replicas", "the last token on any replica was asked for %d ms (p50) and %d ms (p99) after the deletion, of %d", p50.Milliseconds(), p99.Milliseconds(), len(took))
 }
+
+// revokedTokens takes back what corp's tokens of the load's subject are: those of
+// now and of the next hour.
+const revokedTokens = `
+apiVersion: exchequer.dev/v1alpha1
+kind: TokenRevocation
+metadata: {name: stolen-laptop}
+spec: {subject: "corp:alice", issuedBefore: "$UNTIL", expiresAt: "$LATER"}
+`
+
+// A TokenRevocation is as fast as a deletion, and what it held back is accepted
+// again when it is gone.
+func TestATokenRevocationUnderLoadIsInForceEverywhereSoon(t *testing.T) {
+	t.Parallel()
+	const rounds = 6
+	i := install(t, plan{controllers: 1, replicas: 3, manifests: probeClient("held")})
+	i.apply(probePolicy("held"))
+	now := time.Now()
+	revocation := strings.NewReplacer(
+		"$UNTIL", now.Add(time.Hour).UTC().Format(time.RFC3339), "$LATER", now.Add(48*time.Hour).UTC().Format(time.RFC3339),
+	).Replace(revokedTokens)
+	var took []time.Duration
+	for range rounds {
+		i.everywhere("media/held", true)
+		load := rig.StartLoad(t.Context(), rig.LoadOptions{
+			Targets: i.Serving, Workers: 6, Pace: 5 * time.Millisecond,
+			Form: func() url.Values { return i.Form("media/held") },
+		})
+		must(t, load.Await(t.Context(), 100))
+		began := time.Now()
+		i.apply(revocation)
+		i.everywhere("media/held", false)
+		must(t, load.Await(t.Context(), 200))
+		last := began
+		for _, a := range load.Stop() {
+			if a.Allowed() && a.Began.After(last) {
+				last = a.Began
+			}
+		}
+		took = append(took, last.Sub(began))
+		i.remove(revocation)
+	}
+	p50, p99 := rig.Percentile(took, 50), rig.Percentile(took, 99)
+	if p99 > 5*time.Second {
+		t.Errorf("the last token was given %s after the TokenRevocation, expected at most 5 s", p99)
+	}
+	figure(t, "TokenRevocation applied under load, 3 replicas", "the last token on any replica was asked for %d ms (p50) and %d ms (p99) after it, of %d", p50.Milliseconds(), p99.Milliseconds(), len(took))
+}
