@@ -261,7 +261,7 @@ func mayActCases() map[string]decideCase {
 	return map[string]decideCase{
 		"R33: may_act names the actor as its token does":                    {may(isBot, same), withAct(botAct)},
 		"F143, F207: may_act names another actor":                           {may(map[string]any{"iss": "https://k8s.example", "sub": "somebody"}, same), refusedBy("mayAct", MayAct)},
-		"F143: may_act without iss means the subject's issuer":              {may(map[string]any{"sub": "system:serviceaccount:agents:bot"}, same), refusedBy("mayAct", MayAct)},
+		"F143, KC-35: may_act without iss means the subject's issuer":       {may(map[string]any{"sub": "system:serviceaccount:agents:bot"}, same), refusedBy("mayAct", MayAct)},
 		"F143: may_act names the client, and an actor token is another's":   {may(map[string]any{"sub": "corp-shop"}, same), refusedBy("mayAct", MayAct)},
 		"F143: may_act with a member that nobody knows":                     {may(map[string]any{"iss": isBot["iss"], "sub": isBot["sub"], "tenant": "x"}, same), refusedBy("mayAct", MayAct)},
 		"R33: may_act that names the asking client by its ID":               {may(map[string]any{"client_id": "shop/frontend"}, same), withAct(botAct)},

@@ -180,7 +180,7 @@ func audienceCases() map[string]decideCase {
 		"F135: a token that leaked to another client is refused": {func(s *Spec, r *Request) {
 			r.Client.ID, policyNamed(s, "images").AllClients = "shop/other", true
 		}, refusedBy("audience", SubjectAudience)},
-		"F135: azp of another client does not help":                                      {subject(func(t *Token) { t.Audiences, t.ClientID = []string{"elsewhere"}, "shop/other" }), refusedBy("audience", SubjectAudience)},
+		"F135, KC-51: azp of another client does not help":                               {subject(func(t *Token) { t.Audiences, t.ClientID = []string{"elsewhere"}, "shop/other" }), refusedBy("audience", SubjectAudience)},
 		"F132: one of several audiences is enough":                                       {subject(func(t *Token) { t.Audiences = []string{"elsewhere", "shop/frontend"} }), granted("images")},
 		"the issuer's own name for the client is enough":                                 {subject(func(t *Token) { t.Audiences = []string{"corp-shop"} }), granted("images")},
 		"the issuer's own name for the client may stand in azp":                          {subject(func(t *Token) { t.Audiences, t.ClientID = []string{"elsewhere"}, "corp-shop" }), granted("images")},
