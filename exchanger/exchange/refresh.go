@@ -162,6 +162,13 @@ func (x *exchange) renewed(ctx context.Context) *policy.Refusal {
 	if number < f.Number {
 		return x.copied(ctx, f)
 	}
+	if f.Family.ClientID != x.client.ID {
+		// Before anything that the answer could tell of what the token is good for.
+		return &policy.Refusal{
+			Outcome: policy.Denied, Reason: policy.SubjectAudience, Check: policy.RefreshClient,
+			Detail: "the refresh token was given to another client than " + x.client.ID,
+		}
+	}
 	if ref := x.familyRevoked(ctx, f); ref != nil {
 		return ref
 	}

@@ -198,6 +198,34 @@ func TestARefreshTokenIsGoodOnce(t *testing.T) {
 	})
 }
 
+func TestAnotherClientLearnsNothingOfARefreshToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, lasting(policy.RefreshOffline), chaining)
+	live := w.renewable(t, nil).RefreshToken
+	dead := "xqf_" + strings.Repeat("A", 70)
+	by := func(token string, over url.Values) oauth.Answer {
+		v := renewing(token, over)
+		v.Set("client_id", images)
+		return w.exchange(v)
+	}
+	for name, over := range map[string]url.Values{
+		"asking for everything":            nil,
+		"asking for a target that it has":  {"audience": {images}},
+		"asking for one that it has not":   {"audience": {contacts}},
+		"asking for a scope that it has":   {"scope": {"images"}},
+		"asking for one that nobody knows": {"scope": {"nothing"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, want := by(live, over), by(dead, over)
+			if got.Refusal == nil || got.Error() != want.Error() {
+				t.Errorf("%+v for one that is alive, %+v for one that is not", got.Error(), want.Error())
+			}
+		})
+	}
+	// And it is none the worse for that.
+	granted(t, w.exchange(renewing(live, nil)))
+}
+
 func TestAFamilyEnds(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -68,8 +68,9 @@ func (a Answer) Error() WireError {
 		refused = refreshRefused
 	}
 	used := a.Refusal.Reason == policy.ReplayDetected && a.Refusal.Check == policy.AssertionOnce
+	others := a.Refusal.Check == policy.RefreshClient // a stranger learns nothing of it, not even that it is good
 	switch {
-	case used || e == badRequest("invalid_request", tokenRefused):
+	case used || others || e == badRequest("invalid_request", tokenRefused):
 		return badRequest("invalid_grant", refused)
 	case e == badRequest("invalid_request", policyRefused):
 		return badRequest("invalid_grant", policyRefused)

@@ -28,6 +28,11 @@ type Family struct {
 	EndsAt   time.Time
 }
 
+// RefreshClient is the check that a refresh token is presented by the client that it
+// was given to. Its refusals say no more to another one than that the token is not
+// valid; the decision has the same check again.
+const RefreshClient = "refreshClient"
+
 // link is the family as an ancestor of what it renews.
 func (f *Family) link() Ancestor {
 	return Ancestor{Issuer: SelfIssuer, TokenID: f.ID, ClientID: f.ClientID, IssuedAt: f.IssuedAt.Unix()}
