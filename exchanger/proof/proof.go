@@ -112,6 +112,12 @@ func (p *Possession) ByNonce() bool { return p.byNonce }
 // everything else has passed.
 func (p *Possession) Consume(ctx context.Context, svc *policy.TokenService, client string) *policy.Refusal {
 	fresh, err := p.uses.Once(ctx, store.ProofOfPossession, store.Owner(svc.Name(), client), p.id, p.until.Add(time.Second))
+	if err == nil && fresh {
+		// Used by one client, it is used up for all: whoever has copied it may ask as
+		// another. An owner of its own, so that nobody's quota counts it twice; the
+		// client's bounds how many there are.
+		fresh, err = p.uses.Once(ctx, store.ProofOfPossession, store.Owner(svc.Name(), "proof "+p.id), p.id, p.until.Add(time.Second))
+	}
 	switch {
 	case errors.Is(err, store.ErrQuota):
 		return once(&policy.Refusal{Outcome: policy.Denied, Reason: policy.RateLimited, Detail: "ExchangeClient " + client + " has used too many proofs in the last minute"})

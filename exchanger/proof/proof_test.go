@@ -243,6 +243,26 @@ func TestOneClientsProofsDoNotCrowdOutAnothers(t *testing.T) {
 	}
 }
 
+func TestAProofThatOneClientUsedIsUsedUpForAll(t *testing.T) {
+	t.Parallel()
+	svc := service(t, "default")
+	v := verifier(t)
+	token := made(t, map[string]any{"jti": "copied"})
+	by := func(client string) policy.Reason {
+		p, ref := v.DPoP(svc, proof.Endpoints(svc, "token"), []string{token}, nil, now)
+		if ref != nil {
+			t.Fatal(ref)
+		}
+		return reasonOf(p.Consume(t.Context(), svc, client))
+	}
+	if got := by("shop/web"); got != "" {
+		t.Fatal(got)
+	}
+	if got := by("shop/mobile"); got != policy.ProofInvalid {
+		t.Errorf("whoever has copied it, as another client: %q", got)
+	}
+}
+
 func TestAReceivedProofIsOfTheClientsOwnResourceAndThisToken(t *testing.T) {
 	t.Parallel()
 	const token = "the-subject-token"
