@@ -90,7 +90,7 @@ func (j *judging) impersonationBegins(byActor bool) *Refusal {
 		person = r.Actor
 	}
 	switch {
-	case byActor && r.RequestedSubject != "":
+	case r.Actor != nil && r.RequestedSubject != "":
 		return deny(ImpersonationGrant, "requested_subject and an actor_token: there are two ways to say who is meant")
 	case !r.Subject.bare() || !person.bare():
 		return deny(ImpersonationGrant, "a token with act or impersonator neither impersonates nor is impersonated")

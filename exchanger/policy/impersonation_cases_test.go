@@ -90,6 +90,10 @@ func impersonationCases() map[string]decideCase {
 		"requested_subject and an actor token say two things": {asks("corp:boss", func(_ *ImpersonationGrantSpec, _ *Spec, r *Request) {
 			r.Actor, r.ActorAs = bot(), AsJWT
 		}), refused},
+		"requested_subject and an actor token say two things where actors are admitted, too": {asks("corp:boss", func(_ *ImpersonationGrantSpec, s *Spec, r *Request) {
+			delegating(s)
+			r.Actor, r.ActorAs = bot(), AsJWT
+		}), refused},
 		"with Delegation, act names who asked": {
 			asks("corp:boss", func(g *ImpersonationGrantSpec, _ *Spec, _ *Request) { g.Delegation = true }),
 			withAct(`{"client_id":"shop/frontend","iss":"https://corp.example","sub":"sam"}`),

@@ -150,7 +150,7 @@ func (ref reference) impersonates(p *Policy, out others, client *Client, targets
 	if byActor {
 		person = r.Actor
 	}
-	if begins && (s.Under != "" || s.Act != nil || byActor && r.RequestedSubject != "") {
+	if begins && (s.Under != "" || s.Act != nil || r.Actor != nil && r.RequestedSubject != "") {
 		return out, false
 	}
 	g := ref.grant
