@@ -26,6 +26,7 @@ func TestF229ThereIsOneAssertionAndOneSignature(t *testing.T) {
 		in("<s:AssertionURIRef/>"):          "an assertion inside",
 		in("<s:EncryptedID/>"):              "a part of the assertion is encrypted",
 		in("<s:x><d:encrypteddata/></s:x>"): "a part of the assertion is encrypted",
+
 		`<s:EncryptedAssertion xmlns:s="` + nsAssertion + `"/>`:                                         "the assertion is encrypted",
 		`<p:Response xmlns:p="` + nsProtocol + `">` + in("") + `</p:Response>`:                          "not a SAML 2.0 assertion",
 		`<s:Assertion xmlns:s="urn:oasis:names:tc:SAML:1.0:assertion"/>`:                                "not a SAML 2.0 assertion",

@@ -118,12 +118,13 @@ func endpoints(svc *policy.TokenService, issuer *url.URL) map[string]endpoint {
 	cache := cacheControl(svc)
 	metadata := endpoint{kind: kindMetadata, service: svc, document: metadata(svc), cacheControl: cache}
 	return map[string]endpoint{
-		base + "/token":                            {kind: kindToken, service: svc},
-		base + "/jwks":                             {kind: kindKeys, service: svc, cacheControl: cache},
-		base + "/saml/metadata":                    {kind: kindSAML, service: svc, cacheControl: cache},
-		base + "/introspect":                       {kind: kindIntrospection, service: svc},
-		base + "/revoke":                           {kind: kindRevocation, service: svc},
-		base + "/links":                            {kind: kindLinks, service: svc},
+		base + "/token":         {kind: kindToken, service: svc},
+		base + "/jwks":          {kind: kindKeys, service: svc, cacheControl: cache},
+		base + "/saml/metadata": {kind: kindSAML, service: svc, cacheControl: cache},
+		base + "/introspect":    {kind: kindIntrospection, service: svc},
+		base + "/revoke":        {kind: kindRevocation, service: svc},
+		base + "/links":         {kind: kindLinks, service: svc},
+
 		base + "/.well-known/openid-configuration": metadata,
 		// RFC 8414 section 3.1: between host and path, not after it.
 		"/.well-known/oauth-authorization-server" + base: metadata,

@@ -144,8 +144,9 @@ func TestAReviewThatIsNotUnderstoodIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	const head = `{"apiVersion":"webhook.exchequer.dev/v1alpha1","kind":"`
 	for name, c := range map[string]struct{ kind, body, want string }{
-		"another apiVersion":                       {"VerifyReview", `{"apiVersion":"webhook.exchequer.dev/v2","kind":"VerifyReview","response":{"authenticated":true,"claims":{"sub":"a"}}}`, "unavailable"},
-		"another kind":                             {"VerifyReview", head + `DirectoryReview","response":{"authenticated":true,"claims":{"sub":"a"}}}`, "unavailable"},
+		"another apiVersion": {"VerifyReview", `{"apiVersion":"webhook.exchequer.dev/v2","kind":"VerifyReview","response":{"authenticated":true,"claims":{"sub":"a"}}}`, "unavailable"},
+		"another kind":       {"VerifyReview", head + `DirectoryReview","response":{"authenticated":true,"claims":{"sub":"a"}}}`, "unavailable"},
+
 		"the request sent back, without response":  {"VerifyReview", head + `VerifyReview","request":{"token":"x"}}`, "unavailable"},
 		"a response that is no object":             {"VerifyReview", head + `VerifyReview","response":true}`, "unavailable"},
 		"a member that there is not":               {"VerifyReview", head + `VerifyReview","response":{"authenticated":true,"claims":{"sub":"a"},"expires":1}}`, "unavailable"},

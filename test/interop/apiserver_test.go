@@ -10,12 +10,13 @@ import (
 	"strings"
 	"testing"
 
-	kubernetescluster "github.com/exchequer-dev/exchequer/test/cluster"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	kubernetescluster "github.com/exchequer-dev/exchequer/test/cluster"
 )
 
 // authentication has an API server trust our issuer, as the documentation of
