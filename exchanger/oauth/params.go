@@ -196,7 +196,9 @@ func ParseForm(body []byte) (*Params, *policy.Refusal) {
 	if ref != nil {
 		return nil, ref
 	}
-	p, r := &Params{}, raw{}
+	// Room for what one grant takes, so that nothing grows.
+	var given [16]string
+	p, r := &Params{}, raw{given: given[:0]}
 	if ref := p.collect(&r, pairs); ref != nil {
 		return nil, ref
 	}
