@@ -21,6 +21,7 @@ import (
 	"github.com/exchequer-dev/exchequer/exchanger/issuer"
 	"github.com/exchequer-dev/exchequer/exchanger/issuer/egress"
 	"github.com/exchequer-dev/exchequer/exchanger/jose"
+	"github.com/exchequer-dev/exchequer/exchanger/limit"
 )
 
 const (
@@ -37,7 +38,7 @@ type host struct {
 	url     *url.URL
 	http    *http.Client
 	slots   chan struct{}
-	circuit circuit
+	circuit limit.Circuit
 	key     keyCache
 }
 
@@ -88,7 +89,7 @@ func (h *host) admit(now time.Time) (release func(Result, time.Time), err error)
 	default:
 		return nil, failed(ResultBusy, "too many questions to it are under way")
 	}
-	if !h.circuit.admit(now) {
+	if !h.circuit.Admit(now) {
 		<-h.slots
 		return nil, failed(ResultCircuit, "it failed several times in a row, and is asked again in some seconds")
 	}
@@ -96,11 +97,11 @@ func (h *host) admit(now time.Time) (release func(Result, time.Time), err error)
 		<-h.slots
 		switch r { //nolint:exhaustive // every other result is an answer, which can hang on the token that was asked about
 		case ResultConnect, ResultDNS, ResultTLS, ResultTimeout, ResultProxy, ResultStatus, ResultPanic:
-			h.circuit.report(false, now)
+			h.circuit.Report(false, now)
 		case ResultAborted:
-			h.circuit.abandoned() // says nothing about the server
+			h.circuit.Abandoned() // says nothing about the server
 		default:
-			h.circuit.report(true, now)
+			h.circuit.Report(true, now)
 		}
 	}, nil
 }

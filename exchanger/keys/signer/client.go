@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/exchequer-dev/exchequer/exchanger/keys/signer/signerapi"
+	"github.com/exchequer-dev/exchequer/exchanger/limit"
 )
 
 const (
@@ -39,7 +40,7 @@ type Client struct {
 	api        signerapi.SignerClient
 	calls      chan struct{} // one place for each call under way
 	waiting    chan struct{}
-	circuit    circuit
+	circuit    limit.Circuit
 	now        func() time.Time
 	timeout    time.Duration
 
@@ -122,15 +123,15 @@ func (c *Client) sign(ctx context.Context, label, header, payload string) ([]byt
 	}
 	defer func() { <-c.calls }()
 	// Whoever waited asks now, not before: the signer may have failed meanwhile.
-	if !c.circuit.admit(c.now()) {
-		return nil, fmt.Errorf("%w: it failed %d times in a row and is left alone for %s", ErrUnavailable, tolerated, pause)
+	if !c.circuit.Admit(c.now()) {
+		return nil, fmt.Errorf("%w: it failed %d times in a row and is left alone for %s", ErrUnavailable, limit.CircuitFailures, limit.CircuitPause)
 	}
 	answer, err := c.api.Sign(ctx, &signerapi.SignRequest{Label: label, Header: header, Payload: payload})
 	if err != nil && caller.Err() != nil {
-		c.circuit.abandoned() // the client went away, which says nothing about the signer
+		c.circuit.Abandoned() // the client went away, which says nothing about the signer
 		return nil, fmt.Errorf("%w: the request was given up", ErrUnavailable)
 	}
-	c.circuit.report(err == nil, c.now())
+	c.circuit.Report(err == nil, c.now())
 	if err != nil {
 		return nil, failure(err)
 	}

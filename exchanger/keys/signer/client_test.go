@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/exchequer-dev/exchequer/exchanger/jose"
+	"github.com/exchequer-dev/exchequer/exchanger/limit"
 	fake "github.com/exchequer-dev/exchequer/test/fakes/signer"
 )
 
@@ -174,16 +175,16 @@ func TestASlowSigner(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 		}
-		if got := s.Signed.Load(); got != tolerated {
-			t.Errorf("the signer was asked %d times, want %d", got, tolerated)
+		if got := s.Signed.Load(); got != limit.CircuitFailures {
+			t.Errorf("the signer was asked %d times, want %d", got, limit.CircuitFailures)
 		}
-		at.later(pause)
+		at.later(limit.CircuitPause)
 		_, _ = try(), try()
-		if got := s.Signed.Load(); got != tolerated+1 {
-			t.Errorf("after the pause it was asked %d times, want once", got-tolerated)
+		if got := s.Signed.Load(); got != limit.CircuitFailures+1 {
+			t.Errorf("after the pause it was asked %d times, want once", got-limit.CircuitFailures)
 		}
 		s.Before(nil)
-		at.later(pause)
+		at.later(limit.CircuitPause)
 		if err := errors.Join(try(), try()); err != nil {
 			t.Errorf("a signer that is well again is not used: %v", err)
 		}
@@ -193,7 +194,7 @@ func TestASlowSigner(t *testing.T) {
 		s := fake.Start(t)
 		s.Offer(t, "k", "ES256")
 		c, _ := newClient(t, s.Address)
-		for range 2 * tolerated {
+		for range 2 * limit.CircuitFailures {
 			ctx, cancel := context.WithCancel(t.Context())
 			s.Before(func(context.Context) error { cancel(); <-ctx.Done(); return nil })
 			_, _ = c.Key("k").Sign(ctx, "h", "p")
