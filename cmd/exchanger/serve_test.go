@@ -79,7 +79,8 @@ func TestExchangesGoOnWithoutTheAPIServerUntilTheBound(t *testing.T) {
 	w := newWorld(t)
 	w.Publish(w.spec())
 	dir := filepath.Join(t.TempDir(), "checkpoint")
-	const bound = 8 * time.Second
+	// Long enough that a busy machine asks in time, too: nothing here is skipped.
+	const bound = 20 * time.Second
 	short := func(s *settings) { s.maxAge = bound }
 	p := w.start(short, "--checkpoint="+dir)
 	p.mustBecome(http.StatusOK)
@@ -94,7 +95,7 @@ func TestExchangesGoOnWithoutTheAPIServerUntilTheBound(t *testing.T) {
 		code, body, err := p.exchange()
 		switch {
 		case time.Since(heard) >= bound:
-			t.Skip("this machine is too busy: the bound is over before anybody could ask")
+			t.Errorf("the bound of %s was over before anybody could ask: %d", bound, code)
 		case err != nil || code != http.StatusOK:
 			t.Errorf("%d %s %v", code, body, err)
 		}
