@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 
+	"github.com/exchequer-dev/exchequer/exchanger/audit"
 	"github.com/exchequer-dev/exchequer/exchanger/mint"
 	"github.com/exchequer-dev/exchequer/exchanger/policy"
 	"github.com/exchequer-dev/exchequer/exchanger/store"
@@ -39,6 +40,19 @@ func (x *exchange) received(ctx context.Context, token string) (*policy.Token, *
 	t = t.AsHandover()
 	x.later(func(ctx context.Context) *policy.Refusal { return x.useHandover(ctx, id, sealed, t) })
 	return as(t, token), nil
+}
+
+// ownHandover is the hand-over token that a question is about. It is not used up.
+func (x *exchange) ownHandover(ctx context.Context) (*policy.Token, *policy.Refusal) {
+	before := len(x.uses) // the client's own credential, which is used up as ever
+	t, ref := x.received(ctx, x.params.SubjectToken)
+	x.uses = x.uses[:before]
+	if ref != nil {
+		return nil, ref
+	}
+	x.subject = t
+	x.record.Subject = audit.Identity{Issuer: t.Issuer, Subject: t.Subject}
+	return t, nil
 }
 
 func (x *exchange) useHandover(ctx context.Context, id string, sealed []byte, t *policy.Token) *policy.Refusal {

@@ -297,6 +297,18 @@ func TestAHandOverTokenIsUsedOnceByTheClientThatItIsFor(t *testing.T) {
 		w.use.Store = anew{w.uses, w.Now().Add(time.Second)}
 		refused(t, w.exchange(takes(token)), policy.HandoverUsed)
 	})
+	t.Run("the client that it was issued to takes it back, and nobody else", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, handing)
+		token := handed(t, w)
+		if a := w.revoke(images, token); a.Refusal == nil || a.Refusal.Reason != policy.ClientGrant {
+			t.Errorf("whom it is for: %+v", a.Refusal)
+		}
+		if a := w.revoke(app, token); a.Refusal != nil {
+			t.Errorf("whom it was issued to: %+v", a.Refusal)
+		}
+		refused(t, w.exchange(takes(token)), policy.TokenRevoked)
+	})
 	t.Run("whoever it is not for leaves it unused", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, handing)

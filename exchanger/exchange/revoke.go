@@ -35,7 +35,11 @@ func (x *exchange) revocable(ctx context.Context) *policy.Refusal {
 	if strings.HasPrefix(x.params.SubjectToken, refreshPrefix) {
 		return x.revocableFamily(ctx)
 	}
-	t, ref := x.ownToken(ctx)
+	find := x.ownToken
+	if isHandle(x.params.SubjectToken, handoverPrefix) {
+		find = x.ownHandover
+	}
+	t, ref := find(ctx)
 	switch {
 	case ref != nil && ref.Outcome == policy.Unable:
 		return ref
